@@ -1,0 +1,101 @@
+// What a native operation is: a factory that looks at one problem (shapes, attributes, constant inputs) and returns a Step,
+// an immutable object that can run any number of times, from several requests at once.
+//
+//   MakeStep(problem)  chooses an algorithm, packs constant weights           (once, when a plan is loaded)
+//   step->Run(...)     reads the inputs, writes the outputs, uses the scratch (every run)
+//
+// An eager call is both in a row. Nothing here knows about N-API.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "../kernels/table.h"
+#include "../runtime/team.h"
+
+namespace xcorr {
+
+enum class DType : uint8_t { kFloat32, kFloat64, kFloat16, kInt8, kUint8, kInt32, kInt64, kBool };
+size_t SizeOf(DType dtype);
+
+// kPlain:   row-major, (N, C, H, W) for images.
+// kBlocked: NCHW8c, stored as [N][ceil(C / 8)][H][W][8]; the shape stays (N, C, H, W). Lanes past C are zero, always:
+//           an op that writes a blocked tensor keeps them zero, an op that reads one may rely on it.
+enum class Layout : uint8_t { kPlain, kBlocked };
+constexpr int64_t kBlock = 8;
+
+struct TensorDesc {
+  DType dtype = DType::kFloat32;
+  Layout layout = Layout::kPlain;
+  std::vector<int64_t> shape;
+
+  int64_t Elements() const;      // of the shape, without padding lanes
+  int64_t StoredElements() const;  // what the buffer holds, padding lanes included
+  size_t Bytes() const { return static_cast<size_t>(StoredElements()) * SizeOf(dtype); }
+};
+
+// The attributes of one node, as plain data. Nested objects arrive flattened: activation.kind, activation.min.
+class Attributes {
+ public:
+  void Set(const std::string& name, double value) { numbers_[name] = {value}; }
+  void Set(const std::string& name, std::vector<double> values) { numbers_[name] = std::move(values); }
+  void Set(const std::string& name, std::string text) { texts_[name] = std::move(text); }
+
+  bool Has(const std::string& name) const { return numbers_.count(name) != 0 || texts_.count(name) != 0; }
+  double Number(const std::string& name, double fallback) const;
+  int64_t Int(const std::string& name, int64_t fallback) const;
+  bool Flag(const std::string& name) const { return Number(name, 0) != 0; }
+  std::vector<int64_t> Ints(const std::string& name) const;  // empty if absent
+  std::string Text(const std::string& name, const std::string& fallback = "") const;
+
+ private:
+  std::map<std::string, std::vector<double>> numbers_;
+  std::map<std::string, std::string> texts_;
+};
+
+// One node to run: what is known before the first run.
+struct Problem {
+  std::string op;
+  Attributes attributes;
+  std::vector<TensorDesc> inputs, outputs;
+  std::vector<const void*> constants;  // per input: its data if it never changes, else null; valid during MakeStep only
+  const KernelTable* kernels = nullptr;  // of the chosen instruction set
+};
+
+// What explain() and profile() print about a step.
+struct StepInfo {
+  std::string algorithm;  // "direct", "pointwise", ...
+  std::string declined;   // why the algorithms before it in the list did not take the problem
+  size_t packedBytes = 0;   // memory held by packed constants
+};
+
+class Step {
+ public:
+  virtual ~Step() = default;
+  // inputs and outputs in the order of the problem; an input that was constant is null here if the step has taken
+  // its own copy (KeepsConstants() false), else the constant's data. Scratch is 64-byte aligned, scratchBytes() long, and dirty.
+  virtual void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const = 0;
+  virtual size_t scratchBytes() const { return 0; }
+  // True if input i, a constant, was copied (packed) by the step and its original data are not needed any more.
+  virtual bool ownsConstant(size_t /*input*/) const { return false; }
+
+  StepInfo info;
+};
+
+// Thrown by MakeStep when no native algorithm takes the problem; the message says why. The caller then runs the reference.
+struct Declined : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+using MakeStepFn = std::unique_ptr<Step> (*)(const Problem& problem);
+
+// The registry, from ops.inc: X(conv2d) declares  std::unique_ptr<Step> Make_conv2d(const Problem&)  in native/ops/conv2d.cpp.
+MakeStepFn FindOp(const std::string& name);  // null if there is no native op of that name
+std::vector<std::string> OpNames();
+
+}  // namespace xcorr
