@@ -1,0 +1,76 @@
+/**
+ * The choke point: every eager call of every op comes through here. Infer, allocate, run; and when a recording is open,
+ * tell it what was run. Tracing a graph and recording a gradient tape are recordings.
+ */
+import type { Backend } from "./backend.js";
+import { DTYPES } from "./dtype.js";
+import { AddonError } from "./errors.js";
+import type { OpDef } from "./op.js";
+import { sizeOf } from "./shape.js";
+import { checkData, Tensor } from "./tensor.js";
+
+/** Listens to what dispatch runs. */
+export interface Recorder {
+  record(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void;
+}
+
+let chooseBackend: (() => Backend) | undefined;
+let current: Backend | undefined;
+const recorders: Recorder[] = [];
+
+/** Says how the default backend is found, on the first call that needs one. The wiring is src/index.ts. */
+export function provideBackend(choose: () => Backend): void {
+  chooseBackend = choose;
+}
+
+/** The backend that eager calls run on. */
+export function currentBackend(): Backend {
+  if (current === undefined) {
+    if (chooseBackend === undefined) {
+      throw new AddonError(
+        'xcorr: expected a backend to be wired, got none; import "xcorr" instead of an inner file',
+      );
+    }
+    current = chooseBackend();
+  }
+  return current;
+}
+
+/** Runs `body` with eager calls on another backend. */
+export function withBackend<T>(backend: Backend, body: () => T): T {
+  const before = current;
+  current = backend;
+  try {
+    return body();
+  } finally {
+    current = before;
+  }
+}
+
+/** Runs `body` (synchronous) with every op reported to `recorder`. */
+export function withRecorder<T>(recorder: Recorder, body: () => T): T {
+  recorders.push(recorder);
+  try {
+    return body();
+  } finally {
+    recorders.splice(recorders.lastIndexOf(recorder), 1);
+  }
+}
+
+/** Runs an op on tensors: the outputs, as infer typed them. */
+export function dispatch<Attrs extends object>(
+  op: OpDef<Attrs>,
+  inputs: readonly Tensor[],
+  attrs: Attrs,
+): Tensor[] {
+  for (const input of inputs) checkData(op.name, input);
+  const outputs = op
+    .infer(inputs, attrs)
+    .map(
+      (type) =>
+        new Tensor(new DTYPES[type.dtype].array(sizeOf(type.shape)), type.shape, type.dtype),
+    );
+  currentBackend().run(op, inputs, attrs, outputs);
+  for (const recorder of recorders) recorder.record(op, inputs, attrs, outputs);
+  return outputs;
+}

@@ -1,0 +1,63 @@
+/**
+ * OpDef: what an operation is. One file per op (or small family) in src/ops holds its definition; everything else in the
+ * library is a way to run it: at once, recorded, or compiled.
+ */
+import type { DType } from "./dtype.js";
+import type { Shape } from "./shape.js";
+import type { Tensor } from "./tensor.js";
+import type { Window } from "./window.js";
+
+/** What is known of a tensor before its data: element type and shape. */
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/**
+ * An activation that an op with `epilogue` applies to each result before it stores it. Means the unary op of that name.
+ * relu6 is `{ kind: "clip", min: 0, max: 6 }`.
+ */
+export type Activation =
+  | { readonly kind: "relu" | "sigmoid" | "hardSwish" | "tanh" | "softplus" | "mish" }
+  | { readonly kind: "clip"; readonly min: number; readonly max: number }
+  | { readonly kind: "leakyRelu" | "elu" | "silu"; readonly alpha: number }
+  | { readonly kind: "hardSigmoid"; readonly alpha: number; readonly beta: number }
+  | { readonly kind: "gelu"; readonly approximate: "none" | "tanh" };
+
+/**
+ * How an op takes the blocked layout (NCHW8c; see docs/architecture.md):
+ *
+ * - "prefers": its kernel is written for blocked images; worth converting an input for.
+ * - "follows": runs as well in one layout as in the other, all its images in the same one.
+ * - "plain":   needs row-major tensors.
+ */
+export type LayoutRule = "prefers" | "follows" | "plain";
+
+/** One operation: what it accepts, what it means, what shared code may know about it. Attrs are plain data (docs/ops.md). */
+export interface OpDef<Attrs extends object = object> {
+  readonly name: string;
+  /** Output types for these inputs, or a ShapeError or TensorError. The only place where this op's rules are worded. */
+  infer(inputs: readonly TensorType[], attrs: Attrs): TensorType[];
+  /** The meaning, in plain loops, written to be read. Fills `outputs`, whose types infer gave. */
+  reference(inputs: readonly Tensor[], attrs: Attrs, outputs: readonly Tensor[]): void;
+  /** Spatial window, for receptive field, padding folding and cost. Absent: one input pixel per output pixel. */
+  window?(inputs: readonly TensorType[], attrs: Attrs): Window;
+  /** Multiply-adds, for benches and explain(). */
+  macs?(inputs: readonly TensorType[], attrs: Attrs): number;
+  /** Gradients with respect to the inputs; absent on ops that cannot be trained through. */
+  gradient?(
+    inputs: readonly Tensor[],
+    attrs: Attrs,
+    outputGradients: readonly Tensor[],
+  ): (Tensor | undefined)[];
+  /** Default "plain". */
+  layout?(inputs: readonly TensorType[], attrs: Attrs): LayoutRule;
+  /** One output element per input element at the same place (after broadcasting). */
+  readonly elementwise?: boolean;
+  /** The activation that this op with these attributes is, so that it can be fused into the op before it. */
+  activation?(attrs: Attrs): Activation | undefined;
+  /** What this op can do to its result before storing it: attribute `activation`, and for "residual" also a last input that is added first. */
+  readonly epilogue?: "activation" | "residual";
+  /** Attribute `padding` pads with zeros, so that a zero pad in front of it can be folded in. */
+  readonly padsWithZeros?: boolean;
+}
