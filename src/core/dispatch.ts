@@ -14,25 +14,34 @@ export interface Recorder {
   record(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void;
 }
 
-let chooseBackend: (() => Backend) | undefined;
+/** Which backend is wanted; what is left open is the environment's choice, then the best there is. */
+export interface BackendRequest {
+  readonly backend?: "native" | "reference";
+  readonly isa?: string;
+}
+
+let chooseBackend: ((request: BackendRequest) => Backend) | undefined;
 let current: Backend | undefined;
 const recorders: Recorder[] = [];
 
-/** Says how the default backend is found, on the first call that needs one. The wiring is src/index.ts. */
-export function provideBackend(choose: () => Backend): void {
+/** Says how backends are found, when one is first needed. The wiring is src/backends/choose.ts. */
+export function provideBackend(choose: (request: BackendRequest) => Backend): void {
   chooseBackend = choose;
+}
+
+/** A backend for a request. @throws {OptionError | AddonError} from the wiring, if there is none */
+export function resolveBackend(request: BackendRequest): Backend {
+  if (chooseBackend === undefined) {
+    throw new AddonError(
+      'xcorr: expected a backend to be wired, got none; import "xcorr" instead of an inner file',
+    );
+  }
+  return chooseBackend(request);
 }
 
 /** The backend that eager calls run on. */
 export function currentBackend(): Backend {
-  if (current === undefined) {
-    if (chooseBackend === undefined) {
-      throw new AddonError(
-        'xcorr: expected a backend to be wired, got none; import "xcorr" instead of an inner file',
-      );
-    }
-    current = chooseBackend();
-  }
+  current ??= resolveBackend({});
   return current;
 }
 
