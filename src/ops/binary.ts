@@ -32,17 +32,18 @@ const arithmetic: Readonly<Record<string, Arithmetic>> = {
 };
 
 /** The same on 64-bit integers, exact beyond 2^53. Results wrap when stored. */
-const arithmetic64: Readonly<Record<string, (a: bigint, b: bigint, attrs: BinaryAttrs) => bigint>> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => a * b,
-  div: (a, b) => (b === 0n ? 0n : a / b),
-  pow: (a, b) => (b < 0n ? BigInt(Math.trunc(Number(a) ** Number(b)) || 0) : a ** b),
-  mod: (a, b, { fmod }) => (b === 0n ? 0n : fmod ? a % b : ((a % b) + b) % b),
-  maximum: (a, b) => (a > b ? a : b),
-  minimum: (a, b) => (a < b ? a : b),
-  prelu: (x, slope) => (x < 0n ? slope * x : x),
-};
+const arithmetic64: Readonly<Record<string, (a: bigint, b: bigint, attrs: BinaryAttrs) => bigint>> =
+  {
+    add: (a, b) => a + b,
+    sub: (a, b) => a - b,
+    mul: (a, b) => a * b,
+    div: (a, b) => (b === 0n ? 0n : a / b),
+    pow: (a, b) => (b < 0n ? BigInt(Math.trunc(Number(a) ** Number(b)) || 0) : a ** b),
+    mod: (a, b, { fmod }) => (b === 0n ? 0n : fmod ? a % b : ((a % b) + b) % b),
+    maximum: (a, b) => (a > b ? a : b),
+    minimum: (a, b) => (a < b ? a : b),
+    prelu: (x, slope) => (x < 0n ? slope * x : x),
+  };
 
 const comparisons: Readonly<Record<string, (a: number, b: number) => boolean>> = {
   equal: (a, b) => a === b,
@@ -59,7 +60,12 @@ const logic: Readonly<Record<string, (a: number, b: number) => boolean>> = {
 };
 
 /** Calls visit(i, ia, ib) for every output element with the elements of a and b that meet there. */
-function forEachPair(a: Tensor, b: Tensor, y: Tensor, visit: (i: number, ia: number, ib: number) => void): void {
+function forEachPair(
+  a: Tensor,
+  b: Tensor,
+  y: Tensor,
+  visit: (i: number, ia: number, ib: number) => void,
+): void {
   if (sameShape(a.shape, b.shape)) {
     for (let i = 0; i < y.size; i++) visit(i, i, i);
     return;
@@ -84,9 +90,15 @@ function binaryLayout(inputs: readonly TensorType[]): LayoutRule {
   const [n, c, h, w] = broadcastShapes("layout", ...inputs.map((t) => t.shape));
   const fits = ({ shape }: TensorType) =>
     sameShape(shape, [n, c, h, w]) ||
-    (shape.length === 4 && (shape[0] === n || shape[0] === 1) && shape[1] === c && shape[2] === 1 && shape[3] === 1) ||
+    (shape.length === 4 &&
+      (shape[0] === n || shape[0] === 1) &&
+      shape[1] === c &&
+      shape[2] === 1 &&
+      shape[3] === 1) ||
     shape.every((size) => size === 1);
-  return inputs.every(fits) && inputs.some((t) => sameShape(t.shape, [n, c, h, w])) ? "follows" : "plain";
+  return inputs.every(fits) && inputs.some((t) => sameShape(t.shape, [n, c, h, w]))
+    ? "follows"
+    : "plain";
 }
 
 function defineArithmetic(name: string): OpDef<BinaryAttrs> {
@@ -100,12 +112,17 @@ function defineArithmetic(name: string): OpDef<BinaryAttrs> {
       checkCount(name, inputs, 2);
       const [a, b] = inputs;
       if (name !== "pow") checkSameDtype(name, inputs);
-      if (a.dtype === "bool" || b.dtype === "bool") throw new TensorError(expected(name, "numbers", "bool"));
+      if (a.dtype === "bool" || b.dtype === "bool")
+        throw new TensorError(expected(name, "numbers", "bool"));
       return [{ dtype: a.dtype, shape: broadcastShapes(name, a.shape, b.shape) }];
     },
     reference([a, b], attrs, [y]) {
       if (a.dtype === "int64" && b.dtype === "int64") {
-        const [da, db, f64] = [a.data as BigInt64Array, b.data as BigInt64Array, arithmetic64[name]];
+        const [da, db, f64] = [
+          a.data as BigInt64Array,
+          b.data as BigInt64Array,
+          arithmetic64[name],
+        ];
         forEachPair(a, b, y, (i, ia, ib) => {
           y.data[i] = f64(da[ia], db[ib], attrs);
         });
@@ -130,7 +147,8 @@ function defineTest(name: string, f: (a: number, b: number) => boolean, bools: b
     infer(inputs) {
       checkCount(name, inputs, 2);
       checkSameDtype(name, inputs);
-      if (bools && inputs[0].dtype !== "bool") throw new TensorError(expected(name, "bool tensors", inputs[0].dtype));
+      if (bools && inputs[0].dtype !== "bool")
+        throw new TensorError(expected(name, "bool tensors", inputs[0].dtype));
       return [{ dtype: "bool", shape: broadcastShapes(name, inputs[0].shape, inputs[1].shape) }];
     },
     reference([a, b], _attrs, [y]) {
@@ -159,20 +177,28 @@ export const whereOp: OpDef = {
   infer(inputs) {
     checkCount("where", inputs, 3);
     const [condition, a, b] = inputs;
-    if (condition.dtype !== "bool") throw new TensorError(expected("where", "a bool condition", condition.dtype));
+    if (condition.dtype !== "bool")
+      throw new TensorError(expected("where", "a bool condition", condition.dtype));
     checkSameDtype("where", [a, b]);
-    return [{ dtype: a.dtype as DType, shape: broadcastShapes("where", condition.shape, a.shape, b.shape) }];
+    return [
+      {
+        dtype: a.dtype as DType,
+        shape: broadcastShapes("where", condition.shape, a.shape, b.shape),
+      },
+    ];
   },
   reference([condition, a, b], _attrs, [y]) {
     const [sc, sa, sb] = [condition, a, b].map((t) => broadcastStrides(t.shape, y.shape));
     forEachIndex(y.shape, (index, i) => {
-      const offset = (strides: number[]) => index.reduce((sum, k, axis) => sum + k * strides[axis], 0);
+      const offset = (strides: number[]) =>
+        index.reduce((sum, k, axis) => sum + k * strides[axis], 0);
       y.data[i] = condition.data[offset(sc)] ? a.data[offset(sa)] : b.data[offset(sb)];
     });
   },
 };
 
-const run = (name: string, a: Tensor, b: Tensor): Tensor => dispatch(arithmeticOps[name], [a, b], {})[0];
+const run = (name: string, a: Tensor, b: Tensor): Tensor =>
+  dispatch(arithmeticOps[name], [a, b], {})[0];
 
 /** a + b, broadcast. */
 export const add = (a: Tensor, b: Tensor): Tensor => run("add", a, b);
@@ -190,6 +216,13 @@ export const maximum = (a: Tensor, b: Tensor): Tensor => run("maximum", a, b);
 export const minimum = (a: Tensor, b: Tensor): Tensor => run("minimum", a, b);
 /** x where x >= 0, slope * x elsewhere; slope (C,) is per channel of x (N, C, ...). */
 export const prelu = (x: Tensor, slope: Tensor): Tensor =>
-  run("prelu", x, slope.rank === 1 && x.rank > 2 ? slope.reshape([slope.size, ...new Array<number>(x.rank - 2).fill(1)]) : slope);
+  run(
+    "prelu",
+    x,
+    slope.rank === 1 && x.rank > 2
+      ? slope.reshape([slope.size, ...new Array<number>(x.rank - 2).fill(1)])
+      : slope,
+  );
 /** condition ? a : b, broadcast. */
-export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor => dispatch(whereOp, [condition, a, b], {})[0];
+export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
+  dispatch(whereOp, [condition, a, b], {})[0];

@@ -27,7 +27,10 @@ export function erf(x: number): number {
     return (2 / Math.sqrt(Math.PI)) * sum;
   }
   const t = 1 / (1 + a / 2);
-  const c = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+  const c = [
+    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398,
+    1.48851587, -0.82215223, 0.17087277,
+  ];
   const poly = c.reduceRight((sum, k) => sum * t + k, 0);
   const tail = t * Math.exp(-a * a + poly);
   return x >= 0 ? 1 - tail : tail - 1;
@@ -62,7 +65,8 @@ const formulas: Readonly<Record<string, Formula>> = {
   tanh: Math.tanh,
   clip: (x, p) => clip(x, p.min, p.max),
   thresholdedRelu: (x, p) => (Number.isNaN(x) ? x : x > p.alpha ? x : 0),
-  shrink: (x, p) => (x < -p.lambda ? x + p.bias : x > p.lambda ? x - p.bias : Number.isNaN(x) ? x : 0),
+  shrink: (x, p) =>
+    x < -p.lambda ? x + p.bias : x > p.lambda ? x - p.bias : Number.isNaN(x) ? x : 0,
   erf,
   exp: Math.exp,
   log: Math.log,
@@ -92,7 +96,20 @@ const formulas: Readonly<Record<string, Formula>> = {
 const forIntegers = new Set(["relu", "clip", "abs", "neg", "sign", "identity", "leakyRelu"]);
 
 /** Activations that ops with an epilogue can apply themselves (see Activation). */
-const fusable = new Set(["relu", "clip", "leakyRelu", "sigmoid", "hardSigmoid", "hardSwish", "silu", "tanh", "elu", "gelu", "softplus", "mish"]);
+const fusable = new Set([
+  "relu",
+  "clip",
+  "leakyRelu",
+  "sigmoid",
+  "hardSigmoid",
+  "hardSwish",
+  "silu",
+  "tanh",
+  "elu",
+  "gelu",
+  "softplus",
+  "mish",
+]);
 
 /** The parameters as numbers for a formula. */
 function parameters(attrs: UnaryAttrs): Record<string, number> {
@@ -118,8 +135,13 @@ function defineUnary(name: string): OpDef<UnaryAttrs> {
     infer(inputs) {
       checkCount(name, inputs, 1);
       const { dtype, shape } = inputs[0];
-      if (name !== "identity" && (dtype === "bool" || (!isFloat(dtype) && !forIntegers.has(name)))) {
-        throw new TensorError(expected(name, "a float tensor", dtype, 'cast it first: cast(x, "float32")'));
+      if (
+        name !== "identity" &&
+        (dtype === "bool" || (!isFloat(dtype) && !forIntegers.has(name)))
+      ) {
+        throw new TensorError(
+          expected(name, "a float tensor", dtype, 'cast it first: cast(x, "float32")'),
+        );
       }
       return [{ dtype, shape }];
     },
@@ -157,7 +179,8 @@ function referenceInt64(name: string, x: BigInt64Array, attrs: UnaryAttrs, y: Bi
     else if (name === "abs") y[i] = v < 0n ? -v : v;
     else if (name === "sign") y[i] = v > 0n ? 1n : v < 0n ? -1n : 0n;
     else if (name === "relu") y[i] = v < 0n ? 0n : v;
-    else if (name === "leakyRelu") y[i] = v < 0n ? BigInt(Math.trunc(Number(v) * Number(attrs.alpha))) : v;
+    else if (name === "leakyRelu")
+      y[i] = v < 0n ? BigInt(Math.trunc(Number(v) * Number(attrs.alpha))) : v;
     else {
       const raised = v < low ? BigInt(low) : v;
       y[i] = raised > high ? BigInt(high) : raised;
@@ -165,20 +188,28 @@ function referenceInt64(name: string, x: BigInt64Array, attrs: UnaryAttrs, y: Bi
   }
 }
 
-const bound = (value: number | string | undefined, open: number): number => (typeof value === "number" ? value : open);
+const bound = (value: number | string | undefined, open: number): number =>
+  typeof value === "number" ? value : open;
 
 export const unaryOps: Readonly<Record<string, OpDef<UnaryAttrs>>> = Object.fromEntries(
   Object.keys(formulas).map((name) => [name, defineUnary(name)]),
 );
 
 /** y = f(x) for bool answers: not, isNaN, isInf. */
-function definePredicate(name: string, from: (dtype: DType) => boolean, f: (x: number) => boolean): OpDef {
+function definePredicate(
+  name: string,
+  from: (dtype: DType) => boolean,
+  f: (x: number) => boolean,
+): OpDef {
   return {
     name,
     elementwise: true,
     infer(inputs) {
       checkCount(name, inputs, 1);
-      if (!from(inputs[0].dtype)) throw new TensorError(expected(name, name === "not" ? "a bool tensor" : "a float tensor", inputs[0].dtype));
+      if (!from(inputs[0].dtype))
+        throw new TensorError(
+          expected(name, name === "not" ? "a bool tensor" : "a float tensor", inputs[0].dtype),
+        );
       return [{ dtype: "bool", shape: inputs[0].shape }];
     },
     reference([x], _attrs, [y]) {
@@ -189,23 +220,30 @@ function definePredicate(name: string, from: (dtype: DType) => boolean, f: (x: n
 }
 
 export const predicateOps: Readonly<Record<string, OpDef>> = {
-  not: definePredicate("not", (d) => d === "bool", (x) => x === 0),
+  not: definePredicate(
+    "not",
+    (d) => d === "bool",
+    (x) => x === 0,
+  ),
   isNaN: definePredicate("isNaN", isFloat, Number.isNaN),
   isInf: definePredicate("isInf", isFloat, (x) => Math.abs(x) === Number.POSITIVE_INFINITY),
 };
 
-const run = (name: string, x: Tensor, attrs: UnaryAttrs = {}): Tensor => dispatch(unaryOps[name], [x], attrs)[0];
+const run = (name: string, x: Tensor, attrs: UnaryAttrs = {}): Tensor =>
+  dispatch(unaryOps[name], [x], attrs)[0];
 
 /** max(x, 0). NaN stays NaN. */
 export const relu = (x: Tensor): Tensor => run("relu", x);
 /** min(max(x, 0), 6). */
 export const relu6 = (x: Tensor): Tensor => run("clip", x, { min: 0, max: 6 });
 /** x where x >= 0, negativeSlope * x elsewhere; default slope 0.01. */
-export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor => run("leakyRelu", x, { alpha: negativeSlope });
+export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor =>
+  run("leakyRelu", x, { alpha: negativeSlope });
 /** x where x >= 0, alpha * (exp(x) - 1) elsewhere; default alpha 1. */
 export const elu = (x: Tensor, alpha = 1): Tensor => run("elu", x, { alpha });
 /** The scaled exponential linear unit, with the constants of Klambauer et al. 2017. */
-export const selu = (x: Tensor): Tensor => run("selu", x, { alpha: 1.6732632423543772, gamma: 1.0507009873554805 });
+export const selu = (x: Tensor): Tensor =>
+  run("selu", x, { alpha: 1.6732632423543772, gamma: 1.0507009873554805 });
 /** x where x >= 0, alpha * (exp(x / alpha) - 1) elsewhere. */
 export const celu = (x: Tensor, alpha = 1): Tensor => run("celu", x, { alpha });
 /** x * Phi(x), Phi the normal distribution's; `approximate: "tanh"` is the usual approximation. */
@@ -214,7 +252,8 @@ export const gelu = (x: Tensor, options: { approximate?: "none" | "tanh" } = {})
 /** 1 / (1 + exp(-x)). */
 export const sigmoidOf = (x: Tensor): Tensor => run("sigmoid", x);
 /** min(max(x / 6 + 1 / 2, 0), 1). */
-export const hardsigmoid = (x: Tensor): Tensor => run("hardSigmoid", x, { alpha: 1 / 6, beta: 0.5 });
+export const hardsigmoid = (x: Tensor): Tensor =>
+  run("hardSigmoid", x, { alpha: 1 / 6, beta: 0.5 });
 /** x * hardsigmoid(x). */
 export const hardswish = (x: Tensor): Tensor => run("hardSwish", x);
 /** x * sigmoid(x), also called swish. */
@@ -228,7 +267,11 @@ export const softsign = (x: Tensor): Tensor => run("softsign", x);
 /** Hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => run("tanh", x);
 /** min(max(x, min), max); a bound left off is none. */
-export const clamp = (x: Tensor, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY): Tensor => run("clip", x, { min, max });
+export const clamp = (
+  x: Tensor,
+  min = Number.NEGATIVE_INFINITY,
+  max = Number.POSITIVE_INFINITY,
+): Tensor => run("clip", x, { min, max });
 export const exp = (x: Tensor): Tensor => run("exp", x);
 export const log = (x: Tensor): Tensor => run("log", x);
 export const sqrt = (x: Tensor): Tensor => run("sqrt", x);

@@ -1,0 +1,443 @@
+/**
+ * Ops that move elements and compute nothing, for any dtype: reshape, transpose, concat, split, slice, expand, tile, gathers,
+ * depthToSpace, spaceToDepth, reorder. Their references are all "copy element `from` of the input to place `to`".
+ */
+import { dispatch } from "../core/dispatch.js";
+import { expected, OptionError, ShapeError, show, showShape, TensorError } from "../core/errors.js";
+import type { OpDef, TensorType } from "../core/op.js";
+import {
+  broadcastShapes,
+  broadcastStrides,
+  checkShape,
+  forEachIndex,
+  normalizeAxis,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from "../core/shape.js";
+import type { Tensor } from "../core/tensor.js";
+import { checkCount, checkDtype, checkRank, checkSameDtype, isImage } from "./shared.js";
+
+/** y[i] = x[source(index of i)] for every element of y. */
+function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => number): void {
+  forEachIndex(y.shape, (index, i) => {
+    y.data[i] = x.data[source(index)];
+  });
+}
+
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, n, i) => sum + n * b[i], 0);
+
+export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
+  name: "reshape",
+  infer(inputs, { shape }) {
+    checkCount("reshape", inputs, 1);
+    checkShape("reshape", shape);
+    const [x] = inputs;
+    if (sizeOf(shape) !== sizeOf(x.shape)) {
+      throw new ShapeError(
+        expected(
+          "reshape",
+          `a shape of ${sizeOf(x.shape)} elements for input ${showShape(x.shape)}`,
+          showShape(shape),
+        ),
+      );
+    }
+    return [{ dtype: x.dtype, shape }];
+  },
+  reference: ([x], _attrs, [y]) => y.data.set(x.data as never),
+};
+
+export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
+  name: "transpose",
+  infer(inputs, { perm }) {
+    checkCount("transpose", inputs, 1);
+    const [x] = inputs;
+    const axes = x.shape.map((_, axis) => axis);
+    if (perm.length !== axes.length || !axes.every((axis) => perm.includes(axis))) {
+      throw new ShapeError(
+        expected(
+          "transpose",
+          `a permutation of the ${axes.length} axes of input ${showShape(x.shape)}`,
+          show([...perm]),
+        ),
+      );
+    }
+    return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]) }];
+  },
+  reference([x], { perm }, [y]) {
+    const strides = stridesOf(x.shape);
+    const moved = perm.map((axis) => strides[axis]);
+    copyFrom(x, y, (index) => dot(index, moved));
+  },
+};
+
+export const concatOp: OpDef<{ readonly axis: number }> = {
+  name: "concat",
+  infer(inputs, { axis }) {
+    checkCount("concat", inputs, 1, Number.POSITIVE_INFINITY);
+    checkSameDtype("concat", inputs);
+    const [first] = inputs;
+    normalizeAxis("concat", axis, first.shape.length);
+    for (const { shape } of inputs) {
+      if (
+        shape.length !== first.shape.length ||
+        shape.some((n, a) => a !== axis && n !== first.shape[a])
+      ) {
+        throw new ShapeError(
+          expected(
+            "concat",
+            `shapes equal but for axis ${axis}`,
+            `${showShape(first.shape)} and ${showShape(shape)}`,
+          ),
+        );
+      }
+    }
+    const length = inputs.reduce((sum, { shape }) => sum + shape[axis], 0);
+    return [{ dtype: first.dtype, shape: first.shape.map((n, a) => (a === axis ? length : n)) }];
+  },
+  reference(inputs, { axis }, [y]) {
+    const outer = sizeOf(y.shape.slice(0, axis));
+    const row = sizeOf(y.shape.slice(axis));
+    let start = 0;
+    for (const x of inputs) {
+      const part = sizeOf(x.shape.slice(axis));
+      for (let o = 0; o < outer; o++)
+        y.data.set(x.data.subarray(o * part, (o + 1) * part) as never, o * row + start);
+      start += part;
+    }
+  },
+  // Blocks of 8 channels stay whole only if every part but the last fills its blocks.
+  layout: (inputs, { axis }) =>
+    inputs.every(isImage) && axis === 1 && inputs.every(({ shape }) => shape[1] % 8 === 0)
+      ? "follows"
+      : "plain",
+};
+
+export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly number[] }> = {
+  name: "split",
+  infer(inputs, { axis, sizes }) {
+    checkCount("split", inputs, 1);
+    const [x] = inputs;
+    normalizeAxis("split", axis, x.shape.length);
+    checkShape("split", sizes);
+    const total = sizes.reduce((a, b) => a + b, 0);
+    if (total !== x.shape[axis]) {
+      throw new ShapeError(
+        expected(
+          "split",
+          `sizes that add up to ${x.shape[axis]} (axis ${axis} of ${showShape(x.shape)})`,
+          `${show([...sizes])}`,
+        ),
+      );
+    }
+    return sizes.map((size) => ({
+      dtype: x.dtype,
+      shape: x.shape.map((n, a) => (a === axis ? size : n)),
+    }));
+  },
+  reference([x], { axis }, outputs) {
+    const outer = sizeOf(x.shape.slice(0, axis));
+    const row = sizeOf(x.shape.slice(axis));
+    let start = 0;
+    for (const y of outputs) {
+      const part = sizeOf(y.shape.slice(axis));
+      for (let o = 0; o < outer; o++)
+        y.data.set(x.data.subarray(o * row + start, o * row + start + part) as never, o * part);
+      start += part;
+    }
+  },
+};
+
+export interface SliceAttrs {
+  readonly starts: readonly number[];
+  readonly sizes: readonly number[];
+  readonly steps: readonly number[];
+}
+
+export const sliceOp: OpDef<SliceAttrs> = {
+  name: "slice",
+  infer(inputs, { starts, sizes, steps }) {
+    checkCount("slice", inputs, 1);
+    const [x] = inputs;
+    checkShape("slice", sizes);
+    x.shape.forEach((n, axis) => {
+      const last = starts[axis] + (sizes[axis] - 1) * steps[axis];
+      if (sizes[axis] > 0 && (starts[axis] < 0 || starts[axis] >= n || last < 0 || last >= n)) {
+        throw new ShapeError(
+          expected(
+            "slice",
+            `indices from 0 to ${n - 1} on axis ${axis}`,
+            `${starts[axis]} to ${last}`,
+          ),
+        );
+      }
+    });
+    return [{ dtype: x.dtype, shape: sizes }];
+  },
+  reference([x], { starts, steps }, [y]) {
+    const strides = stridesOf(x.shape);
+    copyFrom(x, y, (index) =>
+      index.reduce((sum, i, axis) => sum + (starts[axis] + i * steps[axis]) * strides[axis], 0),
+    );
+  },
+};
+
+export const expandOp: OpDef<{ readonly shape: readonly number[] }> = {
+  name: "expand",
+  infer(inputs, { shape }) {
+    checkCount("expand", inputs, 1);
+    checkShape("expand", shape);
+    const [x] = inputs;
+    if (!sameShape(broadcastShapes("expand", x.shape, shape), shape)) {
+      throw new ShapeError(
+        expected("expand", `a shape that ${showShape(x.shape)} broadcasts to`, showShape(shape)),
+      );
+    }
+    return [{ dtype: x.dtype, shape }];
+  },
+  reference([x], _attrs, [y]) {
+    const strides = broadcastStrides(x.shape, y.shape);
+    copyFrom(x, y, (index) => dot(index, strides));
+  },
+};
+
+export const tileOp: OpDef<{ readonly repeats: readonly number[] }> = {
+  name: "tile",
+  infer(inputs, { repeats }) {
+    checkCount("tile", inputs, 1);
+    const [x] = inputs;
+    if (repeats.length !== x.shape.length) {
+      throw new ShapeError(
+        expected(
+          "tile",
+          `${x.shape.length} repeats for input ${showShape(x.shape)}`,
+          show([...repeats]),
+        ),
+      );
+    }
+    const shape = x.shape.map((n, axis) => n * repeats[axis]);
+    checkShape("tile", shape);
+    return [{ dtype: x.dtype, shape }];
+  },
+  reference([x], _attrs, [y]) {
+    const strides = stridesOf(x.shape);
+    copyFrom(x, y, (index) =>
+      index.reduce((sum, i, axis) => sum + (i % x.shape[axis]) * strides[axis], 0),
+    );
+  },
+};
+
+/** An index of a gather, negative from the end, as a place from the front. */
+function place(op: string, value: number | bigint, length: number): number {
+  const i = Number(value);
+  if (i < -length || i >= length)
+    throw new ShapeError(expected(op, `indices from ${-length} to ${length - 1}`, `${i}`));
+  return i < 0 ? i + length : i;
+}
+
+function checkIndices(op: string, indices: TensorType): void {
+  checkDtype(op, "indices", indices, ["int64", "int32"]);
+}
+
+export const gatherOp: OpDef<{ readonly axis: number }> = {
+  name: "gather",
+  infer(inputs, { axis }) {
+    checkCount("gather", inputs, 2);
+    const [x, indices] = inputs;
+    checkIndices("gather", indices);
+    normalizeAxis("gather", axis, x.shape.length);
+    return [
+      {
+        dtype: x.dtype,
+        shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)],
+      },
+    ];
+  },
+  reference([x, indices], { axis }, [y]) {
+    const outer = sizeOf(x.shape.slice(0, axis));
+    const inner = sizeOf(x.shape.slice(axis + 1));
+    const length = x.shape[axis];
+    let to = 0;
+    for (let o = 0; o < outer; o++) {
+      for (const index of indices.data) {
+        const from = (o * length + place("gather", index, length)) * inner;
+        y.data.set(x.data.subarray(from, from + inner) as never, to);
+        to += inner;
+      }
+    }
+  },
+};
+
+export const gatherElementsOp: OpDef<{ readonly axis: number }> = {
+  name: "gatherElements",
+  infer(inputs, { axis }) {
+    checkCount("gatherElements", inputs, 2);
+    const [x, indices] = inputs;
+    checkIndices("gatherElements", indices);
+    checkRank("gatherElements", "indices", indices, x.shape.length, "as many axes as the input");
+    normalizeAxis("gatherElements", axis, x.shape.length);
+    indices.shape.forEach((n, a) => {
+      if (a !== axis && n > x.shape[a])
+        throw new ShapeError(
+          expected("gatherElements", `indices of at most ${x.shape[a]} on axis ${a}`, `${n}`),
+        );
+    });
+    return [{ dtype: x.dtype, shape: indices.shape }];
+  },
+  reference([x, indices], { axis }, [y]) {
+    const strides = stridesOf(x.shape);
+    let next = 0;
+    copyFrom(x, y, (index) => {
+      const at = place("gatherElements", indices.data[next++], x.shape[axis]);
+      return index.reduce((sum, i, a) => sum + (a === axis ? at : i) * strides[a], 0);
+    });
+  },
+};
+
+export const gatherNdOp: OpDef<{ readonly batchDims: number }> = {
+  name: "gatherNd",
+  infer(inputs, { batchDims }) {
+    checkCount("gatherNd", inputs, 2);
+    const [x, indices] = inputs;
+    checkDtype("gatherNd", "indices", indices, ["int64"]);
+    const depth = indices.shape.at(-1) ?? 0;
+    if (indices.shape.length <= batchDims || depth < 1 || depth > x.shape.length - batchDims) {
+      throw new ShapeError(
+        expected(
+          "gatherNd",
+          `indices (..., 1 to ${x.shape.length - batchDims})`,
+          showShape(indices.shape),
+        ),
+      );
+    }
+    return [
+      {
+        dtype: x.dtype,
+        shape: [...indices.shape.slice(0, -1), ...x.shape.slice(batchDims + depth)],
+      },
+    ];
+  },
+  reference([x, indices], { batchDims }, [y]) {
+    const depth = indices.shape.at(-1) as number;
+    const strides = stridesOf(x.shape);
+    const inner = sizeOf(x.shape.slice(batchDims + depth));
+    const tuples = indices.size / depth;
+    const tuplesPerBatch = tuples / sizeOf(indices.shape.slice(0, batchDims));
+    const batchSize = sizeOf(x.shape.slice(batchDims));
+    for (let t = 0; t < tuples; t++) {
+      let from = Math.floor(t / tuplesPerBatch) * batchSize;
+      for (let d = 0; d < depth; d++) {
+        from +=
+          place("gatherNd", indices.data[t * depth + d], x.shape[batchDims + d]) *
+          strides[batchDims + d];
+      }
+      y.data.set(x.data.subarray(from, from + inner) as never, t * inner);
+    }
+  },
+};
+
+export interface DepthToSpaceAttrs {
+  readonly blockSize: number;
+  readonly mode: "DCR" | "CRD";
+}
+
+export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
+  name: "depthToSpace",
+  infer(inputs, { blockSize: b }) {
+    checkCount("depthToSpace", inputs, 1);
+    const [x] = inputs;
+    checkRank("depthToSpace", "input", x, 4, "(N, C, H, W)");
+    const [n, c, h, w] = x.shape;
+    if (c % (b * b) !== 0)
+      throw new ShapeError(expected("depthToSpace", `channels divisible by ${b * b}`, `${c}`));
+    return [{ dtype: x.dtype, shape: [n, c / (b * b), h * b, w * b] }];
+  },
+  reference([x], { blockSize: b, mode }, [y]) {
+    const strides = stridesOf(x.shape);
+    const channels = y.shape[1];
+    copyFrom(x, y, ([n, c, row, column]) => {
+      const [i, j] = [row % b, column % b];
+      const from = mode === "DCR" ? (i * b + j) * channels + c : (c * b + i) * b + j;
+      return dot([n, from, (row - i) / b, (column - j) / b], strides);
+    });
+  },
+};
+
+export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
+  name: "spaceToDepth",
+  infer(inputs, { blockSize: b }) {
+    checkCount("spaceToDepth", inputs, 1);
+    const [x] = inputs;
+    checkRank("spaceToDepth", "input", x, 4, "(N, C, H, W)");
+    const [n, c, h, w] = x.shape;
+    if (h % b !== 0 || w % b !== 0)
+      throw new ShapeError(
+        expected("spaceToDepth", `height and width divisible by ${b}`, `${h} and ${w}`),
+      );
+    return [{ dtype: x.dtype, shape: [n, c * b * b, h / b, w / b] }];
+  },
+  reference([x], { blockSize: b, mode }, [y]) {
+    const strides = stridesOf(x.shape);
+    const channels = x.shape[1];
+    copyFrom(x, y, ([n, c, row, column]) => {
+      const [block, from] =
+        mode === "DCR"
+          ? [Math.floor(c / channels), c % channels]
+          : [c % (b * b), Math.floor(c / (b * b))];
+      return dot([n, from, row * b + Math.floor(block / b), column * b + (block % b)], strides);
+    });
+  },
+};
+
+/** The same values in another memory layout. The reference keeps every value plain, so there it is a copy. */
+export const reorderOp: OpDef<{ readonly to: "plain" | "blocked" }> = {
+  name: "reorder",
+  infer(inputs) {
+    checkCount("reorder", inputs, 1);
+    checkRank("reorder", "input", inputs[0], 4, "(N, C, H, W)");
+    return [inputs[0]];
+  },
+  reference: ([x], _attrs, [y]) => y.data.set(x.data as never),
+};
+
+/** The same elements, row-major, in another shape. One size may be -1: it is worked out. */
+export const reshape = (x: Tensor, shape: readonly number[]): Tensor =>
+  dispatch(reshapeOp, [x], { shape: x.reshape(shape).shape })[0];
+
+/** Axes startDim to endDim (inclusive, negative from the end) as one; default all but the first. */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+  const start = normalizeAxis("flatten", startDim, x.rank);
+  const end = normalizeAxis("flatten", endDim, x.rank);
+  if (start > end)
+    throw new OptionError(expected("flatten", "startDim <= endDim", `${startDim} and ${endDim}`));
+  return reshape(x, [
+    ...x.shape.slice(0, start),
+    sizeOf(x.shape.slice(start, end + 1)),
+    ...x.shape.slice(end + 1),
+  ]);
+}
+
+/** Axis i of the result is axis dims[i] of x. */
+export const permute = (x: Tensor, dims: readonly number[]): Tensor =>
+  dispatch(transposeOp, [x], { perm: dims.map((d) => normalizeAxis("permute", d, x.rank)) })[0];
+
+/** Tensors one after the other along an axis; default the first. */
+export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (tensors.length === 0) throw new TensorError(expected("cat", "at least one tensor", "none"));
+  return dispatch(concatOp, tensors, { axis: normalizeAxis("cat", dim, tensors[0].rank) })[0];
+}
+
+/** Tensors of one shape along a new axis; default in front. */
+export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (tensors.length === 0) throw new TensorError(expected("stack", "at least one tensor", "none"));
+  const axis = normalizeAxis("stack", dim, tensors[0].rank + 1);
+  return cat(
+    tensors.map((t) => reshape(t, [...t.shape.slice(0, axis), 1, ...t.shape.slice(axis)])),
+    axis,
+  );
+}
+
+/** Channels become pixels: (N, C*r*r, H, W) -> (N, C, H*r, W*r). @see torch.nn.functional.pixel_shuffle */
+export const pixelShuffle = (x: Tensor, upscaleFactor: number): Tensor =>
+  dispatch(depthToSpaceOp, [x], { blockSize: upscaleFactor, mode: "CRD" })[0];
