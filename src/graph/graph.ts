@@ -15,9 +15,12 @@ export class Value {
   producer: Node | undefined;
   /** How its memory is laid out; the shape stays the logical one. assignLayout decides. */
   layout: Layout = "plain";
+  /** The name is the model's, not made up. */
+  named = false;
 
   constructor(
-    readonly name: string,
+    /** Unique in its graph; see Graph.rename. */
+    public name: string,
     readonly type: TensorType,
     /** Its data, if it never changes. */
     readonly constant?: Tensor,
@@ -56,10 +59,13 @@ export class Graph {
   /** Results in order; the name is the caller's, the value may have another. */
   outputs: { name: string; value: Value }[] = [];
   nodes: Node[] = [];
+  /** More names that callers may know values by: a model's identities name a value twice. */
+  readonly aliases = new Map<string, Value>();
   private readonly names = new Set<string>();
 
   input(name: string, type: TensorType): Value {
     const value = new Value(this.uniqueName(name), type);
+    value.named = true;
     this.inputs.push(value);
     return value;
   }
@@ -165,6 +171,18 @@ export class Graph {
       }
     }
     return result;
+  }
+
+  /** Gives a value the name that the model has for it; where it has a name of the model's already, the new one is an alias. */
+  rename(value: Value, name: string): void {
+    if (this.names.has(name) || value.named) {
+      this.aliases.set(name, value);
+      return;
+    }
+    this.names.delete(value.name);
+    this.names.add(name);
+    value.name = name;
+    value.named = true;
   }
 
   isOutput(value: Value): boolean {

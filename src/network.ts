@@ -1,0 +1,228 @@
+/**
+ * Network: a model, compiled. Takes named tensors, gives named tensors. Plans are made for each set of input shapes when it is first
+ * seen, and a few are kept.
+ */
+import type { Backend, Program, StepProfile, StepReport } from "./core/backend.js";
+import { DisposedError, expected, OptionError, ShapeError, show, showShape, TensorError } from "./core/errors.js";
+import { checkOptions, nearest } from "./core/options.js";
+import { checkData, Tensor } from "./core/tensor.js";
+import type { GraphSource, ValueInfo } from "./graph/graph.js";
+import { printSteps } from "./graph/print.js";
+import { optimize } from "./graph/passes/index.js";
+import { makePlan } from "./graph/plan.js";
+
+/** Tensors by name. */
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+export interface RunOptions {
+  /** Rejects the run with the signal's reason; a running one stops at the next step. */
+  readonly signal?: AbortSignal;
+  /** Names of the tensors wanted, any of the graph; default: the model's outputs. */
+  readonly outputs?: readonly string[];
+}
+
+export interface NetworkOptions {
+  readonly backend: Backend;
+  /** Threads of one run. */
+  readonly threads?: number;
+  /** false runs the graph as it stands; default true. */
+  readonly optimize?: boolean;
+}
+
+/** explain()'s answer: one report per step; prints as a table. */
+export interface Explanation extends Iterable<StepReport> {
+  readonly steps: readonly StepReport[];
+  readonly backend: string;
+  readonly isa: string;
+  readonly arenaBytes: number;
+  toString(): string;
+}
+
+/** Plans kept per network; a service sees few shapes, and each plan holds packed weights. */
+const MAX_PLANS = 8;
+
+interface Loaded {
+  readonly key: string;
+  /** Data that the plan holds for: input index -> tensor. */
+  readonly baked: ReadonlyMap<number, Tensor>;
+  readonly program: Program;
+  readonly outputs: readonly string[];
+  readonly arenaBytes: number;
+}
+
+export class Network {
+  /** What run takes. A size that is a string is free; equal strings mean equal sizes. */
+  readonly inputs: readonly ValueInfo[];
+  /** What run gives. */
+  readonly outputs: readonly ValueInfo[];
+  private readonly source: GraphSource;
+  private readonly options: NetworkOptions;
+  /** Most recently used last. */
+  private plans: Loaded[] = [];
+  private disposed = false;
+
+  constructor(source: GraphSource, options: NetworkOptions) {
+    this.source = source;
+    this.options = options;
+    this.inputs = source.inputs;
+    this.outputs = source.outputs;
+  }
+
+  /** "native" or "reference". */
+  get backend(): string {
+    return this.options.backend.name;
+  }
+
+  /** Instruction set in use; "none" on the reference. */
+  get isa(): string {
+    return this.options.backend.isa;
+  }
+
+  /**
+   * Runs the network off the event loop. The inputs are copied before this returns, so they may be changed at once.
+   * (The first run with new shapes also makes a plan, on the calling thread; call explain() first to have it ready.)
+   *
+   * @throws {ShapeError | TensorError | OptionError} if the feeds do not fit the inputs
+   * @throws {DisposedError} after dispose()
+   */
+  async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
+    checkOptions("network.run", options, ["signal", "outputs"]);
+    options.signal?.throwIfAborted();
+    const inputs = this.checkFeeds("network.run", feeds);
+    const loaded = this.prepare(inputs, options.outputs);
+    return named(loaded.outputs, await loaded.program.runAsync(inputs, options.signal));
+  }
+
+  /** Like run, on the calling thread: for scripts, and for networks of less than a few milliseconds. */
+  runSync(feeds: Feeds, options: Pick<RunOptions, "outputs"> = {}): Record<string, Tensor> {
+    checkOptions("network.runSync", options, ["outputs"]);
+    const inputs = this.checkFeeds("network.runSync", feeds);
+    const loaded = this.prepare(inputs, options.outputs);
+    return named(loaded.outputs, loaded.program.run(inputs));
+  }
+
+  /** How the network runs for such inputs: per step op, shapes, algorithm and why not the ones before it, bytes, multiply-adds. */
+  explain(feeds: Feeds): Explanation {
+    const loaded = this.prepare(this.checkFeeds("network.explain", feeds), undefined);
+    const steps = loaded.program.steps();
+    const { backend } = this.options;
+    return {
+      steps,
+      backend: backend.name,
+      isa: backend.isa,
+      arenaBytes: loaded.arenaBytes,
+      [Symbol.iterator]: () => steps[Symbol.iterator](),
+      toString: () => printSteps(steps),
+    };
+  }
+
+  /** One run with the time of each step. A step whose op is "reorder" only changes the layout. */
+  async profile(feeds: Feeds): Promise<{ outputs: Record<string, Tensor>; steps: StepProfile[] }> {
+    const inputs = this.checkFeeds("network.profile", feeds);
+    const loaded = this.prepare(inputs, undefined);
+    const { outputs, steps } = await loaded.program.profile(inputs);
+    return { outputs: named(loaded.outputs, outputs), steps };
+  }
+
+  /** Frees what the network holds; runs in flight end normally. Safe to call twice. */
+  dispose(): void {
+    this.disposed = true;
+    for (const { program } of this.plans) program.dispose();
+    this.plans = [];
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private checkFeeds(where: string, feeds: Feeds): Tensor[] {
+    if (this.disposed) throw new DisposedError(`${where}: expected a network in use, got one after dispose(); load it again`);
+    const names = this.inputs.map(({ name }) => name);
+    if (feeds === null || typeof feeds !== "object" || feeds instanceof Tensor) {
+      throw new TensorError(expected(where, `{ ${names.map((n) => JSON.stringify(n)).join(", ")}: tensor }`, show(feeds)));
+    }
+    for (const name of Object.keys(feeds)) {
+      if (names.includes(name)) continue;
+      const near = nearest(name, names);
+      throw new OptionError(`${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`);
+    }
+    const symbols = new Map<string, { size: number; input: string }>();
+    return this.inputs.map((info) => checkFeed(where, info, feeds[info.name], symbols));
+  }
+
+  /** The program for these inputs and outputs: one that was made before, or a new one. */
+  private prepare(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
+    if (wanted !== undefined && (!Array.isArray(wanted) || wanted.length === 0 || wanted.some((name) => typeof name !== "string"))) {
+      throw new OptionError(expected("network", 'names of tensors for "outputs"', show(wanted)));
+    }
+    const key = JSON.stringify([inputs.map((t) => [t.dtype, ...t.shape]), wanted ?? null]);
+    const found = this.plans.findIndex((plan) => plan.key === key && holdsFor(plan.baked, inputs));
+    if (found >= 0) {
+      const [loaded] = this.plans.splice(found, 1);
+      this.plans.push(loaded);
+      return loaded;
+    }
+    const loaded = this.load(key, inputs, wanted);
+    this.plans.push(loaded);
+    if (this.plans.length > MAX_PLANS) this.plans.shift()?.program.dispose();
+    return loaded;
+  }
+
+  private load(key: string, inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
+    const { graph, baked } = this.source.build(inputs);
+    if (wanted) {
+      const values = graph.values();
+      graph.outputs = wanted.map((name) => {
+        const value = graph.outputs.find((output) => output.name === name)?.value ?? values.get(name) ?? graph.aliases.get(name);
+        if (value) return { name, value };
+        const near = nearest(name, [...values.keys()]);
+        throw new OptionError(expected("network", "the name of a tensor of the graph", show(name), near && `did you mean "${near}"?`));
+      });
+    }
+    const { backend, threads } = this.options;
+    if (this.options.optimize !== false) optimize(graph, backend.target);
+    const plan = makePlan(graph);
+    return {
+      key,
+      baked: new Map(baked.map((i) => [i, inputs[i].clone()])),
+      program: backend.load(plan, { threads }),
+      outputs: graph.outputs.map(({ name }) => name),
+      arenaBytes: plan.arenaBytes,
+    };
+  }
+}
+
+function checkFeed(where: string, info: ValueInfo, tensor: Tensor | undefined, symbols: Map<string, { size: number; input: string }>): Tensor {
+  const form = `(${info.shape.join(", ")})`;
+  if (!(tensor instanceof Tensor)) {
+    throw new TensorError(expected(where, `a ${info.dtype} tensor ${form} for input "${info.name}"`, tensor === undefined ? "none" : show(tensor)));
+  }
+  if (tensor.dtype !== info.dtype) {
+    throw new TensorError(expected(where, `dtype ${info.dtype} for input "${info.name}"`, tensor.dtype));
+  }
+  if (tensor.rank !== info.shape.length || info.shape.some((n, a) => typeof n === "number" && n !== tensor.shape[a])) {
+    throw new ShapeError(expected(where, `shape ${form} for input "${info.name}"`, showShape(tensor.shape)));
+  }
+  info.shape.forEach((symbol, a) => {
+    // "?" is a size that the model leaves without a name: nothing ties it to another.
+    if (typeof symbol === "number" || symbol === "?") return;
+    const bound = symbols.get(symbol);
+    if (bound && bound.size !== tensor.shape[a]) {
+      throw new ShapeError(expected(where, `${symbol} = ${bound.size} in input "${info.name}" as in "${bound.input}"`, `${tensor.shape[a]}`));
+    }
+    symbols.set(symbol, { size: tensor.shape[a], input: info.name });
+  });
+  checkData(`${where}, input "${info.name}"`, tensor);
+  return tensor;
+}
+
+function holdsFor(baked: ReadonlyMap<number, Tensor>, inputs: readonly Tensor[]): boolean {
+  for (const [i, tensor] of baked) {
+    const { data } = inputs[i];
+    for (let k = 0; k < data.length; k++) if (!Object.is(data[k], tensor.data[k])) return false;
+  }
+  return true;
+}
+
+const named = (names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> =>
+  Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
