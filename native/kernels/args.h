@@ -1,0 +1,86 @@
+// Plain structs that kernels take. Everything is in floats, never bytes; strides may be anything the caller likes.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace xcorr {
+
+// An activation that a kernel applies to its result. Meanings: docs/ops.md.
+enum class ActivationKind : uint8_t {
+  kNone, kClip, kLeakyRelu, kSigmoid, kHardSigmoid, kHardSwish, kSilu, kTanh, kElu, kMish, kGeluTanh,
+};
+struct Activation {
+  ActivationKind kind = ActivationKind::kNone;
+  float a = 0, b = 0;  // clip: min, max; hardSigmoid: alpha, beta; leakyRelu, elu, silu: alpha
+};
+
+// One tile of a convolution or matrix product: `pixels` outputs in a row times `blocks` blocks of 8 channels.
+//
+//   out[i][o] = activation(bias[o] + residual[i][o] + sum over t, u of in[i * inPixel + taps[t] + u] * weights[t][u][o])
+//
+// u counts `unit` neighbouring input channels: 8 on blocked tensors, 1 elsewhere.
+struct ConvTileArgs {
+  const float* in;
+  ptrdiff_t inPixel;      // from the input of one output pixel to that of the next
+  const ptrdiff_t* taps;  // offsets from a pixel's input
+  int64_t tapCount;
+  int unit;               // 8 or 1
+  const float* weights;   // [tap][unit][vectors * lanes], vectors = what covers `blocks`
+  const float* bias;      // [vectors * lanes]
+  const float* residual;  // at the first output pixel, laid out as out; null: none
+  float* out;
+  ptrdiff_t outPixel;     // 8 in a blocked row
+  ptrdiff_t outBlock;     // from one block of 8 channels to the next
+  int pixels;             // 1 .. KernelTable::tilePixels
+  int blocks;             // 1 .. KernelTable::tileBlocks
+  Activation activation;
+};
+
+// A row of a depthwise convolution, or of a pool, on one block of 8 channels.
+//
+//   window of pixel x, tap (i, j):  in[i * inRow + (x * stride + j * dilation) * 8 + lane]
+//
+// Taps outside the rows of the image are left out by the caller (firstRow, rows); those outside its columns by the kernel,
+// which knows where the image begins and ends relative to `in` (columnBegin, columnEnd).
+struct WindowRowArgs {
+  const float* in;        // at column 0 of the padded window of pixel 0, first row that is inside
+  ptrdiff_t inRow;
+  int64_t stride, dilation;
+  int firstRow, rows;     // taps firstRow .. firstRow + rows - 1 of the kernel are inside the image
+  int columns;            // kernel width
+  int64_t columnBegin, columnEnd;  // columns inside the image, counted as x * stride + j * dilation
+  const float* weights;   // depthwise: [kernel height][columns][8]
+  const float* bias;      // depthwise: [8]
+  const float* residual;  // depthwise: as out; null: none
+  float* out;
+  int64_t pixels;
+  Activation activation;  // depthwise
+  bool countPadding;      // average: divide by the kernel's size instead of the taps inside
+  float divisor;          // average: countPadding: what to divide by for a whole window in this row
+};
+
+enum class UnaryKind : uint8_t { kActivation, kExp, kSqrt, kReciprocal, kAbs, kNeg };
+enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMax, kMin, kPrelu };
+
+struct UnaryArgs {
+  const float* in;
+  float* out;
+  int64_t count;
+  UnaryKind kind;
+  Activation activation;
+};
+
+// out[i] = activation(a[i] op b[i]); an operand with step 0 is one value for all, with step 8 in `period` form one block of 8
+// repeated (per channel of a blocked plane).
+enum class Operand : uint8_t { kFull, kScalar, kBlock };
+struct BinaryArgs {
+  const float* a;
+  const float* b;
+  float* out;
+  int64_t count;
+  Operand aForm, bForm;
+  BinaryKind kind;
+  Activation activation;
+};
+
+}  // namespace xcorr

@@ -1,0 +1,135 @@
+// The micro-kernel of every dense product: convolution (any kernel, stride, dilation, groups), 1x1, stem, transposed, fully connected.
+//
+// A tile of kPixels output pixels x kVecs vectors of output channels stays in registers over the whole reduction; each step
+// broadcasts one input number per pixel and multiplies it with one vector (or two) of packed weights:
+//
+//   for tap: for u < unit:  B = weights;  for pixel i:  acc[i] += in[i * inPixel + tap + u] * B
+//
+// Per step kPixels * kVecs multiply-adds against kPixels broadcasts and kVecs loads: on AVX-512, 14 x 2 = 28 against 16 loads, with
+// 28 + 2 + 1 of 32 registers; on AVX2, 6 x 2 = 12 against 8 loads, with 12 + 2 + 1 of 16.
+// The order of the additions is the order of the taps, whatever the tile: results do not depend on where a pixel falls.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kTilePixels = 14;
+#elif defined(__ARM_NEON)
+constexpr int kTilePixels = 8;
+#elif defined(__AVX2__)
+constexpr int kTilePixels = 6;
+#else
+constexpr int kTilePixels = 4;
+#endif
+// Vectors of channels in a full tile: two, or what makes one block of 8.
+constexpr int kTileVecs = kLanes == 1 ? 8 : 2;
+constexpr int kTileBlocks = kTileVecs * kLanes / 8;
+// Vectors in the narrow tile, for the last channels: at least one block.
+constexpr int kNarrowVecs = kLanes >= 8 ? 1 : kTileVecs;
+
+// Vector v of a pixel's channels lies in block v * kLanes / 8 from lane v * kLanes % 8; an AVX-512 vector spans two blocks.
+inline Vec LoadChannels(const float* p, ptrdiff_t block, int v, int blocks) {
+#if defined(__AVX512F__)
+  const Vec8 low = Load<Vec8>(p + 2 * v * block);
+  return Combine(low, 2 * v + 1 < blocks ? Load<Vec8>(p + (2 * v + 1) * block) : low);
+#else
+  (void)blocks;
+  return Load<Vec>(p + (v * kLanes / 8) * block + v * kLanes % 8);
+#endif
+}
+
+inline void StoreChannels(Vec x, float* p, ptrdiff_t block, int v, int blocks) {
+#if defined(__AVX512F__)
+  Store(LowHalf(x), p + 2 * v * block);
+  if (2 * v + 1 < blocks) Store(HighHalf(x), p + (2 * v + 1) * block);
+#else
+  (void)blocks;
+  Store(x, p + (v * kLanes / 8) * block + v * kLanes % 8);
+#endif
+}
+
+// kInPixel: the pixel stride where it is known at compile time, so that it becomes part of the addresses; 0: args.inPixel.
+template <int kPixels, int kVecs, int kUnit, int kInPixel>
+void RunTile(const ConvTileArgs& args) {
+  const ptrdiff_t inPixel = kInPixel ? kInPixel : args.inPixel;
+  Vec acc[kPixels][kVecs];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) acc[i][v] = Load<Vec>(args.bias + v * kLanes);
+  }
+  const float* w = args.weights;
+  const ptrdiff_t* tap = args.taps;
+  for (int64_t t = args.tapCount; t > 0; --t, ++tap) {
+    const float* a = args.in + *tap;
+#pragma GCC unroll 8
+    for (int u = 0; u < kUnit; ++u) {
+      Vec b[kVecs];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(w + v * kLanes);
+      w += kVecs * kLanes;
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) {
+        const Vec x = Set<Vec>(a[i * inPixel + u]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(x, b[v], acc[i][v]);
+      }
+    }
+  }
+  const bool clips = args.activation.kind == ActivationKind::kClip;
+  const bool other = args.activation.kind != ActivationKind::kNone && !clips;
+  const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      Vec x = acc[i][v];
+      if (args.residual) x = Add(x, LoadChannels(args.residual + i * args.outPixel, args.outBlock, v, args.blocks));
+      if (clips) x = Min(high, Max(low, x));
+      StoreChannels(x, args.out + i * args.outPixel, args.outBlock, v, args.blocks);
+    }
+  }
+  if (!other) return;
+  // The rarer activations run over the stored tile: their code stays out of the loop above, which is instantiated often.
+  for (int i = 0; i < kPixels; ++i) {
+    for (int block = 0; block < args.blocks; ++block) {
+      float* p = args.out + i * args.outPixel + block * args.outBlock;
+      Store(Activate(Load<Vec8>(p), args.activation), p);
+    }
+  }
+}
+
+// Finds the instance for a number of pixels: kMax, kMax - 1, ... 1.
+template <int kMax, int kVecs, int kUnit, int kInPixel>
+inline void ForPixels(const ConvTileArgs& args) {
+  if (args.pixels == kMax) {
+    RunTile<kMax, kVecs, kUnit, kInPixel>(args);
+  } else if constexpr (kMax > 1) {
+    ForPixels<kMax - 1, kVecs, kUnit, kInPixel>(args);
+  }
+}
+
+template <int kVecs>
+inline void ForStride(const ConvTileArgs& args) {
+  if (args.unit == 1) {
+    ForPixels<kTilePixels, kVecs, 1, 0>(args);
+  } else if (args.inPixel == 8) {
+    ForPixels<kTilePixels, kVecs, 8, 8>(args);
+  } else if (args.inPixel == 16) {
+    ForPixels<kTilePixels, kVecs, 8, 16>(args);
+  } else {
+    ForPixels<kTilePixels, kVecs, 8, 0>(args);
+  }
+}
+
+void ConvTile(const ConvTileArgs& args) {
+  if (args.blocks * 8 <= kNarrowVecs * kLanes) {
+    ForStride<kNarrowVecs>(args);
+  } else {
+    ForStride<kTileVecs>(args);
+  }
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

@@ -1,0 +1,17 @@
+// The kernels of one instruction set.
+#pragma once
+#include "args.h"
+
+namespace xcorr {
+
+struct KernelTable {
+  const char* name;
+  int lanes;
+  int tilePixels;  // most pixels of a ConvTile
+  int tileBlocks;  // most blocks of 8 channels of a ConvTile
+#define X(kernel, Args) void (*kernel)(const Args&);
+#include "kernels.inc"
+#undef X
+};
+
+}  // namespace xcorr

@@ -1,0 +1,25 @@
+// Every kernel, compiled for one instruction set, and its table. Included once by each native/isa/<isa>.cpp.
+//
+// Everything but the table has internal linkage: a function shared by name with another unit could be the copy that the linker
+// keeps for all, and an old CPU would then meet instructions that it does not have.
+#pragma once
+#include "activation.h"
+#include "convTile.h"
+#include "elementwise.h"
+#include "table.h"
+#include "windowRow.h"
+
+#define XCORR_TEXT_OF(x) #x
+#define XCORR_TEXT(x) XCORR_TEXT_OF(x)
+
+namespace xcorr::XCORR_ISA {
+
+extern const KernelTable kTable;
+const KernelTable kTable = {
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks,
+#define X(kernel, Args) kernel,
+#include "kernels.inc"
+#undef X
+};
+
+}  // namespace xcorr::XCORR_ISA

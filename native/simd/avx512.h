@@ -1,0 +1,41 @@
+// AVX-512 F, BW, CD, DQ, VL: 16 lanes, 32 registers (Skylake-X 2017, Zen 4 2022). A Vec holds two 8-blocks of channels.
+#pragma once
+#define XCORR_VEC_8 Vec8
+#include "avx_8lanes.h"
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+constexpr int kLanes = 16;
+struct Vec {
+  __m512 v;
+};
+
+template <>
+inline Vec Load<Vec>(const float* p) { return {_mm512_loadu_ps(p)}; }
+template <>
+inline Vec Set<Vec>(float x) { return {_mm512_set1_ps(x)}; }
+inline void Store(Vec a, float* p) { _mm512_storeu_ps(p, a.v); }
+inline Vec Add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec Sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec Mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec Div(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec MulAdd(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec Max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec Min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Vec IfNegative(Vec x, Vec a, Vec b) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_LT_OQ), b.v, a.v)};
+}
+inline Vec Sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
+inline Vec Round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Vec Pow2(Vec a) {
+  const __m512i n = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(n, 23))};
+}
+// The two 8-blocks that a Vec holds.
+inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
+inline Vec8 HighHalf(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }
+inline Vec Combine(Vec8 low, Vec8 high) { return {_mm512_insertf32x8(_mm512_castps256_ps512(low.v), high.v, 1)}; }
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

@@ -1,0 +1,42 @@
+// 8 lanes of AVX2 with FMA: all of the avx2 ISA, and the Vec8 of the avx512 one. Defines XCORR_VEC_8 and its operations.
+#pragma once
+#include <immintrin.h>
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+struct XCORR_VEC_8 {
+  __m256 v;
+};
+
+template <typename V>
+V Load(const float* p);
+template <typename V>
+V Set(float x);
+
+template <>
+inline XCORR_VEC_8 Load<XCORR_VEC_8>(const float* p) { return {_mm256_loadu_ps(p)}; }
+template <>
+inline XCORR_VEC_8 Set<XCORR_VEC_8>(float x) { return {_mm256_set1_ps(x)}; }
+inline void Store(XCORR_VEC_8 a, float* p) { _mm256_storeu_ps(p, a.v); }
+inline XCORR_VEC_8 Add(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 Sub(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 Mul(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 Div(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_div_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 MulAdd(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline XCORR_VEC_8 Max(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 Min(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 IfNegative(XCORR_VEC_8 x, XCORR_VEC_8 a, XCORR_VEC_8 b) {
+  return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_LT_OQ))};
+}
+inline XCORR_VEC_8 Sqrt(XCORR_VEC_8 a) { return {_mm256_sqrt_ps(a.v)}; }
+inline XCORR_VEC_8 Round(XCORR_VEC_8 a) {
+  return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline XCORR_VEC_8 Pow2(XCORR_VEC_8 a) {
+  const __m256i n = _mm256_add_epi32(_mm256_cvtps_epi32(a.v), _mm256_set1_epi32(127));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(n, 23))};
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

@@ -1,0 +1,41 @@
+// NEON of AArch64, 4 lanes, 32 registers: every 64-bit ARM has it.
+#pragma once
+#include <arm_neon.h>
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+constexpr int kLanes = 4;
+struct Vec {
+  float32x4_t v;
+};
+
+template <typename V>
+V Load(const float* p);
+template <typename V>
+V Set(float x);
+
+template <>
+inline Vec Load<Vec>(const float* p) { return {vld1q_f32(p)}; }
+template <>
+inline Vec Set<Vec>(float x) { return {vdupq_n_f32(x)}; }
+inline void Store(Vec a, float* p) { vst1q_f32(p, a.v); }
+inline Vec Add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
+inline Vec Sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
+inline Vec Mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
+inline Vec Div(Vec a, Vec b) { return {vdivq_f32(a.v, b.v)}; }
+inline Vec MulAdd(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+// vmaxq_f32 gives NaN if either is; the contract wants b, so select.
+inline Vec Max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
+inline Vec Min(Vec a, Vec b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
+inline Vec IfNegative(Vec x, Vec a, Vec b) { return {vbslq_f32(vcltq_f32(x.v, vdupq_n_f32(0.0f)), a.v, b.v)}; }
+inline Vec Sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
+inline Vec Round(Vec a) { return {vrndnq_f32(a.v)}; }
+inline Vec Pow2(Vec a) {
+  return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(a.v), vdupq_n_s32(127)), 23))};
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
+
+#include "vec8_array.h"

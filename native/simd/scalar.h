@@ -1,0 +1,48 @@
+// One lane of plain C++: runs anywhere, and tells a fault of an algorithm from a fault of an intrinsic.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+constexpr int kLanes = 1;
+struct Vec {
+  float v;
+};
+
+template <typename V>
+V Load(const float* p);
+template <typename V>
+V Set(float x);
+
+template <>
+inline Vec Load<Vec>(const float* p) { return {*p}; }
+template <>
+inline Vec Set<Vec>(float x) { return {x}; }
+inline void Store(Vec a, float* p) { *p = a.v; }
+inline Vec Add(Vec a, Vec b) { return {a.v + b.v}; }
+inline Vec Sub(Vec a, Vec b) { return {a.v - b.v}; }
+inline Vec Mul(Vec a, Vec b) { return {a.v * b.v}; }
+inline Vec Div(Vec a, Vec b) { return {a.v / b.v}; }
+inline Vec MulAdd(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
+inline Vec Max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+inline Vec Min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
+inline Vec IfNegative(Vec x, Vec a, Vec b) { return x.v < 0.0f ? a : b; }
+inline Vec Sqrt(Vec a) { return {__builtin_sqrtf(a.v)}; }
+// Adding and taking off 1.5 * 2^23 leaves the nearest integer, ties to even, for |v| < 2^22.
+inline Vec Round(Vec a) {
+  const volatile float shifted = a.v + 12582912.0f;
+  return {shifted - 12582912.0f};
+}
+inline Vec Pow2(Vec a) {
+  union {
+    int32_t i;
+    float f;
+  } bits;
+  bits.i = (static_cast<int32_t>(a.v) + 127) << 23;
+  return {bits.f};
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
+
+#include "vec8_array.h"

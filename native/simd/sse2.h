@@ -1,0 +1,43 @@
+// SSE2, 4 lanes: every x86-64 has it. No fused multiply-add, so MulAdd rounds twice.
+#pragma once
+#include <emmintrin.h>
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+constexpr int kLanes = 4;
+struct Vec {
+  __m128 v;
+};
+
+template <typename V>
+V Load(const float* p);
+template <typename V>
+V Set(float x);
+
+template <>
+inline Vec Load<Vec>(const float* p) { return {_mm_loadu_ps(p)}; }
+template <>
+inline Vec Set<Vec>(float x) { return {_mm_set1_ps(x)}; }
+inline void Store(Vec a, float* p) { _mm_storeu_ps(p, a.v); }
+inline Vec Add(Vec a, Vec b) { return {_mm_add_ps(a.v, b.v)}; }
+inline Vec Sub(Vec a, Vec b) { return {_mm_sub_ps(a.v, b.v)}; }
+inline Vec Mul(Vec a, Vec b) { return {_mm_mul_ps(a.v, b.v)}; }
+inline Vec Div(Vec a, Vec b) { return {_mm_div_ps(a.v, b.v)}; }
+inline Vec MulAdd(Vec a, Vec b, Vec c) { return {_mm_add_ps(_mm_mul_ps(a.v, b.v), c.v)}; }
+inline Vec Max(Vec a, Vec b) { return {_mm_max_ps(a.v, b.v)}; }
+inline Vec Min(Vec a, Vec b) { return {_mm_min_ps(a.v, b.v)}; }
+inline Vec IfNegative(Vec x, Vec a, Vec b) {
+  const __m128 m = _mm_cmplt_ps(x.v, _mm_setzero_ps());
+  return {_mm_or_ps(_mm_and_ps(m, a.v), _mm_andnot_ps(m, b.v))};
+}
+inline Vec Sqrt(Vec a) { return {_mm_sqrt_ps(a.v)}; }
+inline Vec Round(Vec a) { return {_mm_cvtepi32_ps(_mm_cvtps_epi32(a.v))}; }
+inline Vec Pow2(Vec a) {
+  return {_mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(a.v), _mm_set1_epi32(127)), 23))};
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
+
+#include "vec8_array.h"

@@ -1,0 +1,47 @@
+// Vec8 for ISAs with less than 8 lanes: an array of Vec, every operation lane group by lane group.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+constexpr int kVecs8 = 8 / kLanes;
+struct Vec8 {
+  Vec part[kVecs8];
+};
+
+template <typename F>
+inline Vec8 Each(F f) {
+  Vec8 r;
+  for (int i = 0; i < kVecs8; ++i) r.part[i] = f(i);
+  return r;
+}
+
+template <>
+inline Vec8 Load<Vec8>(const float* p) {
+  return Each([p](int i) { return Load<Vec>(p + i * kLanes); });
+}
+template <>
+inline Vec8 Set<Vec8>(float x) {
+  return Each([x](int) { return Set<Vec>(x); });
+}
+inline void Store(Vec8 a, float* p) {
+  for (int i = 0; i < kVecs8; ++i) Store(a.part[i], p + i * kLanes);
+}
+inline Vec8 Add(Vec8 a, Vec8 b) { return Each([&](int i) { return Add(a.part[i], b.part[i]); }); }
+inline Vec8 Sub(Vec8 a, Vec8 b) { return Each([&](int i) { return Sub(a.part[i], b.part[i]); }); }
+inline Vec8 Mul(Vec8 a, Vec8 b) { return Each([&](int i) { return Mul(a.part[i], b.part[i]); }); }
+inline Vec8 Div(Vec8 a, Vec8 b) { return Each([&](int i) { return Div(a.part[i], b.part[i]); }); }
+inline Vec8 Max(Vec8 a, Vec8 b) { return Each([&](int i) { return Max(a.part[i], b.part[i]); }); }
+inline Vec8 Min(Vec8 a, Vec8 b) { return Each([&](int i) { return Min(a.part[i], b.part[i]); }); }
+inline Vec8 MulAdd(Vec8 a, Vec8 b, Vec8 c) {
+  return Each([&](int i) { return MulAdd(a.part[i], b.part[i], c.part[i]); });
+}
+inline Vec8 IfNegative(Vec8 x, Vec8 a, Vec8 b) {
+  return Each([&](int i) { return IfNegative(x.part[i], a.part[i], b.part[i]); });
+}
+inline Vec8 Sqrt(Vec8 a) { return Each([&](int i) { return Sqrt(a.part[i]); }); }
+inline Vec8 Round(Vec8 a) { return Each([&](int i) { return Round(a.part[i]); }); }
+inline Vec8 Pow2(Vec8 a) { return Each([&](int i) { return Pow2(a.part[i]); }); }
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
