@@ -50,7 +50,8 @@ class Attributes {
   double Number(const std::string& name, double fallback) const;
   int64_t Int(const std::string& name, int64_t fallback) const;
   bool Flag(const std::string& name) const { return Number(name, 0) != 0; }
-  std::vector<int64_t> Ints(const std::string& name) const;  // empty if absent
+  std::vector<int64_t> Ints(const std::string& name) const;      // empty if absent
+  std::vector<double> Numbers(const std::string& name) const;    // likewise
   std::string Text(const std::string& name, const std::string& fallback = "") const;
 
  private:

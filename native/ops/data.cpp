@@ -1,0 +1,160 @@
+// Ops that move elements: reshape, transpose, concat, split, slice, pad, reorder. Any dtype, by the size of its elements.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "functionStep.h"
+#include "layout.h"
+
+namespace xcorr {
+namespace {
+
+std::vector<int64_t> Strides(const std::vector<int64_t>& shape) {
+  std::vector<int64_t> s(shape.size(), 1);
+  for (size_t a = shape.size(); a-- > 1;) s[a - 1] = s[a] * shape[a];
+  return s;
+}
+
+// y[index] = x[base + sum of index * strides], for elements of `size` bytes: runs of the last axis are copied whole where they can be.
+std::unique_ptr<Step> MakeGather(const Problem& p, int64_t base, std::vector<int64_t> strides) {
+  const std::vector<int64_t> shape = p.outputs[0].shape;
+  const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
+  const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
+  const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
+  const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
+  return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
+      for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
+        int64_t from = base, rest = row;
+        for (size_t a = rank; a-- > 1;) {
+          from += rest % shape[a - 1] * strides[a - 1];
+          rest /= shape[a - 1];
+        }
+        const char* x = static_cast<const char*>(inputs[0]) + from * static_cast<int64_t>(size);
+        char* y = static_cast<char*>(outputs[0]) + row * inner * static_cast<int64_t>(size);
+        if (step == 1) {
+          std::memcpy(y, x, static_cast<size_t>(inner) * size);
+        } else if (size == 4) {
+          for (int64_t i = 0; i < inner; ++i) reinterpret_cast<uint32_t*>(y)[i] = reinterpret_cast<const uint32_t*>(x)[i * step];
+        } else {
+          for (int64_t i = 0; i < inner; ++i) std::memcpy(y + i * static_cast<int64_t>(size), x + i * step * static_cast<int64_t>(size), size);
+        }
+      }
+    });
+  });
+}
+
+// Bytes of everything from `axis` on, of one index of the axes before it. Blocked tensors have blocks of channels on axis 1.
+int64_t RowBytes(const TensorDesc& t, size_t axis) {
+  int64_t outer = 1;
+  for (size_t a = 0; a < axis; ++a) outer *= t.shape[a];
+  return outer ? static_cast<int64_t>(t.Bytes()) / outer : 0;
+}
+
+int64_t OuterSize(const TensorDesc& t, size_t axis) {
+  return std::accumulate(t.shape.begin(), t.shape.begin() + static_cast<int64_t>(axis), int64_t{1}, std::multiplies<int64_t>());
+}
+
+}  // namespace
+
+std::unique_ptr<Step> Make_reshape(const Problem& p) {
+  RequirePlain(p);
+  const size_t bytes = p.outputs[0].Bytes();
+  return MakeFunction("copy", [=](Team&, const void* const* inputs, void* const* outputs, void*) { std::memcpy(outputs[0], inputs[0], bytes); });
+}
+
+std::unique_ptr<Step> Make_transpose(const Problem& p) {
+  RequirePlain(p);
+  const std::vector<int64_t> own = Strides(p.inputs[0].shape);
+  std::vector<int64_t> strides;
+  for (int64_t axis : p.attributes.Ints("perm")) strides.push_back(own[static_cast<size_t>(axis)]);
+  return MakeGather(p, 0, strides);
+}
+
+std::unique_ptr<Step> Make_slice(const Problem& p) {
+  RequirePlain(p);
+  const std::vector<int64_t> own = Strides(p.inputs[0].shape), starts = p.attributes.Ints("starts"), steps = p.attributes.Ints("steps");
+  std::vector<int64_t> strides;
+  int64_t base = 0;
+  for (size_t a = 0; a < own.size(); ++a) {
+    base += starts[a] * own[a];
+    strides.push_back(steps[a] * own[a]);
+  }
+  return MakeGather(p, base, strides);
+}
+
+std::unique_ptr<Step> Make_concat(const Problem& p) {
+  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
+  std::vector<int64_t> parts;
+  for (size_t i = 0; i < p.inputs.size(); ++i) {
+    const TensorDesc& t = p.inputs[i];
+    if (t.layout != p.outputs[0].layout) throw Declined("images in different layouts");
+    if (t.layout == Layout::kBlocked && (axis != 1 || t.shape[1] % kBlock != 0)) throw Declined("channels that do not fill their blocks");
+    parts.push_back(RowBytes(t, axis));
+  }
+  const int64_t outer = OuterSize(p.outputs[0], axis), row = RowBytes(p.outputs[0], axis);
+  return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
+      const int64_t start = std::accumulate(parts.begin(), parts.begin() + i, int64_t{0}), part = parts[static_cast<size_t>(i)];
+      for (int64_t o = 0; o < outer; ++o) {
+        std::memcpy(static_cast<char*>(outputs[0]) + o * row + start, static_cast<const char*>(inputs[i]) + o * part, static_cast<size_t>(part));
+      }
+    });
+  });
+}
+
+std::unique_ptr<Step> Make_split(const Problem& p) {
+  RequirePlain(p);
+  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
+  std::vector<int64_t> parts;
+  for (const TensorDesc& t : p.outputs) parts.push_back(RowBytes(t, axis));
+  const int64_t outer = OuterSize(p.inputs[0], axis), row = RowBytes(p.inputs[0], axis);
+  return MakeFunction("copy", [=](Team&, const void* const* inputs, void* const* outputs, void*) {
+    int64_t start = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      for (int64_t o = 0; o < outer; ++o) {
+        std::memcpy(static_cast<char*>(outputs[i]) + o * parts[i], static_cast<const char*>(inputs[0]) + o * row + start, static_cast<size_t>(parts[i]));
+      }
+      start += parts[i];
+    }
+  });
+}
+
+// Constant padding of the rows and columns of an image, in either layout.
+std::unique_ptr<Step> Make_pad(const Problem& p) {
+  RequireFloat32(p);
+  const TensorDesc& t = p.inputs[0];
+  const std::vector<int64_t> pads = p.attributes.Ints("pads");
+  if (p.attributes.Text("mode") != "constant") throw Declined("a mode other than constant");
+  if (t.shape.size() != 4 || t.layout != p.outputs[0].layout) throw Declined("not an image");
+  if (pads[0] || pads[1] || pads[4] || pads[5]) throw Declined("padding of batch or channels");
+  if (*std::min_element(pads.begin(), pads.end()) < 0) throw Declined("negative padding");
+  const Image x(t), y(p.outputs[0]);
+  const int64_t unit = x.blocked ? kBlock : 1, planes = x.n * (x.blocked ? x.blocks : x.c);
+  const float value = static_cast<float>(p.attributes.Number("value", 0));
+  const int64_t top = pads[2], left = pads[3];
+  return MakeFunction("rows", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run(planes, [&](int64_t plane, int) {
+      const float* from = In(inputs, 0) + plane * x.plane() * unit;
+      float* to = Out(outputs) + plane * y.plane() * unit;
+      std::fill(to, to + y.plane() * unit, value);
+      for (int64_t row = 0; row < x.h; ++row) {
+        std::memcpy(to + ((top + row) * y.w + left) * unit, from + row * x.w * unit, static_cast<size_t>(x.w * unit) * sizeof(float));
+      }
+    });
+    if (x.blocked && value != 0) ClearPaddingLanes(y, Out(outputs));
+  });
+}
+
+std::unique_ptr<Step> Make_reorder(const Problem& p) {
+  RequireFloat32(p);
+  const Image x(p.inputs[0]);
+  const bool toBlocked = p.outputs[0].layout == Layout::kBlocked;
+  if (x.blocked == toBlocked) throw Declined("nothing to reorder");
+  return MakeFunction("transposed blocks", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    if (toBlocked) PlainToBlocked(team, x, In(inputs, 0), Out(outputs));
+    else BlockedToPlain(team, x, In(inputs, 0), Out(outputs));
+  });
+}
+
+}  // namespace xcorr

@@ -1,0 +1,187 @@
+// Elementwise ops. Layouts do not matter to them as long as all images are in the same one; padding lanes are set to zero again where
+// the op moves zero.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "epilogue.h"
+#include "functionStep.h"
+#include "layout.h"
+
+namespace xcorr {
+namespace {
+
+// Runs body(begin, end) over 0 .. count in pieces whose size is a multiple of 8.
+template <typename F>
+void InPieces(Team& team, int64_t count, const F& body) {
+  team.Run((count + kGrain - 1) / kGrain, [&](int64_t task, int) { body(task * kGrain, std::min(count, (task + 1) * kGrain)); });
+}
+
+std::unique_ptr<Step> MakeUnary(const Problem& p, UnaryArgs args, const std::string& rest, bool zeroStaysZero) {
+  RequireFloat32(p);
+  const TensorDesc y = p.outputs[0];
+  if (p.inputs[0].layout != y.layout) throw Declined("input and output in different layouts");
+  const int64_t count = y.StoredElements();
+  const KernelTable* table = p.kernels;
+  Epilogue finish{Attributes()};
+  finish.rest = rest;
+  const bool clears = y.layout == Layout::kBlocked && !zeroStaysZero;
+  return MakeFunction("vectors", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    InPieces(team, count, [&](int64_t begin, int64_t end) {
+      UnaryArgs piece = args;
+      piece.in = In(inputs, 0) + begin;
+      piece.out = Out(outputs) + begin;
+      piece.count = end - begin;
+      table->UnaryRun(piece);
+      finish.ApplyRest(piece.out, piece.count);
+    });
+    if (clears) ClearPaddingLanes(Image(y), Out(outputs));
+  });
+}
+
+// The op as an activation: its attributes are the activation's parameters, without a prefix.
+std::unique_ptr<Step> MakeActivation(const Problem& p) {
+  Attributes attributes = p.attributes;
+  attributes.Set("kind", p.op);
+  const Epilogue epilogue(attributes, "");
+  UnaryArgs args = {nullptr, nullptr, 0, UnaryKind::kActivation, epilogue.fused};
+  return MakeUnary(p, args, epilogue.rest, epilogue.zeroStaysZero);
+}
+
+std::unique_ptr<Step> MakeFunctionOf(const Problem& p, UnaryKind kind) {
+  const bool movesZero = kind == UnaryKind::kExp || kind == UnaryKind::kReciprocal;
+  return MakeUnary(p, {nullptr, nullptr, 0, kind, {}}, "", !movesZero);
+}
+
+// How one operand meets the output: element by element, one for all, one per channel, or by strides.
+enum class Form { kFull, kScalar, kChannel, kStrided };
+
+Form FormOf(const TensorDesc& t, const TensorDesc& y) {
+  if (t.shape == y.shape && t.layout == y.layout) return Form::kFull;
+  if (t.Elements() == 1) return Form::kScalar;
+  const bool image = y.shape.size() == 4 && t.shape.size() == 4 && t.shape[1] == y.shape[1] && t.shape[2] == 1 && t.shape[3] == 1;
+  return image && (t.shape[0] == y.shape[0] || t.shape[0] == 1) ? Form::kChannel : Form::kStrided;
+}
+
+struct Binary {
+  BinaryKind kind;
+  Epilogue epilogue;
+  TensorDesc a, b, y;
+  Form aForm, bForm;
+  const KernelTable* table;
+};
+
+// Operands that repeat along several axes: one element at a time along the last axis, which is a run.
+void RunStrided(const Binary& op, Team& team, const float* a, const float* b, float* y) {
+  const size_t rank = op.y.shape.size();
+  auto strides = [&](const TensorDesc& t) {
+    std::vector<int64_t> s(rank, 0);
+    int64_t step = 1;
+    for (size_t k = 0; k < t.shape.size(); ++k) {
+      const size_t axis = t.shape.size() - 1 - k;
+      if (t.shape[axis] != 1) s[rank - 1 - k] = step;
+      step *= t.shape[axis];
+    }
+    return s;
+  };
+  const std::vector<int64_t> sa = strides(op.a), sb = strides(op.b);
+  const int64_t inner = rank ? op.y.shape[rank - 1] : 1;
+  const int64_t rows = inner ? op.y.Elements() / inner : 0;
+
+
+  const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
+  team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
+    for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
+      int64_t ia = 0, ib = 0, rest = row;
+      for (size_t axis = rank - 1; axis-- > 0;) {
+        const int64_t at = rest % op.y.shape[axis];
+        rest /= op.y.shape[axis];
+        ia += at * sa[axis];
+        ib += at * sb[axis];
+      }
+      op.table->BinaryRun({a + ia, b + ib, y + row * inner, inner, sa[rank - 1] ? Operand::kFull : Operand::kScalar,
+                           sb[rank - 1] ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused});
+    }
+  });
+}
+
+// Both operands are full, single, or one number per channel: a run per plane.
+void RunPlanes(const Binary& op, Team& team, const float* a, const float* b, float* y) {
+  const bool blocked = op.y.layout == Layout::kBlocked;
+  const int64_t lanes = blocked ? kBlock : 1;
+  const int64_t channels = blocked ? Blocks(op.y.shape[1]) : op.y.shape[1];
+  const int64_t plane = op.y.shape[2] * op.y.shape[3] * lanes;
+  auto place = [&](Form form, const TensorDesc& t, int64_t task) {
+    if (form == Form::kFull) return task * plane;
+    if (form == Form::kScalar) return int64_t{0};
+    return (t.shape[0] == 1 ? task % channels : task) * lanes;
+  };
+  auto operand = [&](Form form) {
+    return form == Form::kFull ? Operand::kFull : form == Form::kScalar || !blocked ? Operand::kScalar : Operand::kBlock;
+  };
+  team.Run(op.y.shape[0] * channels, [&](int64_t task, int) {
+    op.table->BinaryRun({a + place(op.aForm, op.a, task), b + place(op.bForm, op.b, task), y + task * plane, plane, operand(op.aForm),
+                         operand(op.bForm), op.kind, op.epilogue.fused});
+  });
+}
+
+std::unique_ptr<Step> MakeBinary(const Problem& p, BinaryKind kind) {
+  RequireFloat32(p);
+  const Binary op = {kind, Epilogue(p.attributes), p.inputs[0], p.inputs[1], p.outputs[0], FormOf(p.inputs[0], p.outputs[0]),
+                     FormOf(p.inputs[1], p.outputs[0]), p.kernels};
+  const bool blocked = op.y.layout == Layout::kBlocked;
+  const bool strided = op.aForm == Form::kStrided || op.bForm == Form::kStrided;
+  if (blocked && strided) throw Declined("a broadcast that the blocked layout does not have");
+  // A per-channel operand of a blocked image must be in blocks itself.
+  for (const auto& [t, form] : {std::pair{op.a, op.aForm}, std::pair{op.b, op.bForm}}) {
+    if (form == Form::kChannel && t.layout != op.y.layout) throw Declined("operands in different layouts");
+  }
+  const bool flat = op.aForm != Form::kChannel && op.bForm != Form::kChannel && !strided;
+  const int64_t count = op.y.StoredElements();
+  return MakeFunction(flat ? "vectors" : strided ? "rows" : "planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    const float *a = In(inputs, 0), *b = In(inputs, 1);
+    float* y = Out(outputs);
+    if (strided) {
+      RunStrided(op, team, a, b, y);
+    } else if (!flat) {
+      RunPlanes(op, team, a, b, y);
+    } else {
+      const bool fullA = op.aForm == Form::kFull, fullB = op.bForm == Form::kFull;
+      InPieces(team, count, [&](int64_t begin, int64_t end) {
+        op.table->BinaryRun({fullA ? a + begin : a, fullB ? b + begin : b, y + begin, end - begin, fullA ? Operand::kFull : Operand::kScalar,
+                             fullB ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused});
+      });
+    }
+    if (!op.epilogue.rest.empty()) InPieces(team, count, [&](int64_t begin, int64_t end) { op.epilogue.ApplyRest(y + begin, end - begin); });
+    if (blocked) ClearPaddingLanes(Image(op.y), y);
+  });
+}
+
+}  // namespace
+
+#define X(op) \
+  std::unique_ptr<Step> Make_##op(const Problem& p) { return MakeActivation(p); }
+X(relu) X(clip) X(leakyRelu) X(elu) X(sigmoid) X(hardSigmoid) X(hardSwish) X(silu) X(mish) X(tanh) X(gelu) X(softplus)
+#undef X
+
+std::unique_ptr<Step> Make_exp(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kExp); }
+std::unique_ptr<Step> Make_sqrt(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kSqrt); }
+std::unique_ptr<Step> Make_reciprocal(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kReciprocal); }
+std::unique_ptr<Step> Make_abs(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kAbs); }
+std::unique_ptr<Step> Make_neg(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kNeg); }
+
+std::unique_ptr<Step> Make_identity(const Problem& p) {
+  if (p.inputs[0].layout != p.outputs[0].layout) throw Declined("input and output in different layouts");
+  const size_t bytes = p.outputs[0].Bytes();
+  return MakeFunction("copy", [=](Team&, const void* const* inputs, void* const* outputs, void*) { std::memcpy(outputs[0], inputs[0], bytes); });
+}
+
+std::unique_ptr<Step> Make_add(const Problem& p) { return MakeBinary(p, BinaryKind::kAdd); }
+std::unique_ptr<Step> Make_sub(const Problem& p) { return MakeBinary(p, BinaryKind::kSub); }
+std::unique_ptr<Step> Make_mul(const Problem& p) { return MakeBinary(p, BinaryKind::kMul); }
+std::unique_ptr<Step> Make_div(const Problem& p) { return MakeBinary(p, BinaryKind::kDiv); }
+std::unique_ptr<Step> Make_maximum(const Problem& p) { return MakeBinary(p, BinaryKind::kMax); }
+std::unique_ptr<Step> Make_minimum(const Problem& p) { return MakeBinary(p, BinaryKind::kMin); }
+std::unique_ptr<Step> Make_prelu(const Problem& p) { return MakeBinary(p, BinaryKind::kPrelu); }
+
+}  // namespace xcorr

@@ -1,0 +1,35 @@
+// Images from one layout to the other, and into padded copies. See Layout in op.h.
+#pragma once
+#include "op.h"
+
+namespace xcorr {
+
+inline int64_t Blocks(int64_t channels) { return (channels + kBlock - 1) / kBlock; }
+
+// (N, C, H, W) float32 of either layout as numbers to compute with.
+struct Image {
+  explicit Image(const TensorDesc& d)
+      : n(d.shape[0]), c(d.shape[1]), h(d.shape[2]), w(d.shape[3]), blocks(Blocks(c)), blocked(d.layout == Layout::kBlocked) {}
+  int64_t n, c, h, w, blocks;
+  bool blocked;
+  int64_t plane() const { return h * w; }
+  int64_t blockedFloats() const { return n * blocks * plane() * kBlock; }
+};
+
+// Whole tensors, in parallel over blocks of channels.
+void PlainToBlocked(Team& team, const Image& image, const float* plain, float* blocked);
+void BlockedToPlain(Team& team, const Image& image, const float* blocked, float* plain);
+
+// One image (of a batch) with zeros around it: `in` is its first float; `out` is [blocks][h + top + bottom][w + left + right][8], or without
+// the 8 (and with channels for blocks) if the image is plain. The size in floats is the second function's.
+struct Padding {
+  int64_t top, left, bottom, right;
+  bool any() const { return top || left || bottom || right; }
+};
+void PadImage(Team& team, const Image& image, const Padding& padding, const float* in, float* out);
+int64_t PaddedFloats(const Image& image, const Padding& padding);
+
+// Sets the lanes past the last channel to 0 again, in every pixel.
+void ClearPaddingLanes(const Image& image, float* blocked);
+
+}  // namespace xcorr

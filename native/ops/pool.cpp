@@ -1,0 +1,134 @@
+// maxPool2d and avgPool2d on blocks of 8 channels; globalAvgPool and globalMaxPool. Plain images are reordered in scratch.
+#include <algorithm>
+#include <cmath>
+
+#include "functionStep.h"
+#include "layout.h"
+
+namespace xcorr {
+namespace {
+
+struct Pool {
+  explicit Pool(const Problem& p)
+      : x(p.inputs[0]), y(p.outputs[0]), kernel(p.attributes.Ints("kernel")), stride(p.attributes.Ints("stride")),
+        padding(p.attributes.Ints("padding")), dilation(p.attributes.Ints("dilation")), countPadding(p.attributes.Flag("countIncludePad")),
+        divisorOverride(p.attributes.Int("divisorOverride", 0)), table(p.kernels) {}
+  Image x, y;
+  std::vector<int64_t> kernel, stride, padding, dilation;
+  bool countPadding;
+  int64_t divisorOverride;
+  const KernelTable* table;
+};
+
+// Taps of one axis that lie in the image or its padding, not beyond (ceil mode may reach further).
+int64_t CountedTaps(const Pool& p, size_t axis, int64_t at, int64_t size) {
+  const int64_t start = at * p.stride[axis] - p.padding[axis], end = size + p.padding[axis + 2];
+  int64_t taps = 0;
+  for (int64_t k = 0; k < p.kernel[axis]; ++k) taps += start + k * p.dilation[axis] < end;
+  return taps;
+}
+
+void RunPlane(const Pool& p, bool average, const float* in, float* out) {
+  WindowRowArgs args = {};
+  args.inRow = p.dilation[0] * p.x.w * kBlock;
+  args.stride = p.stride[1];
+  args.dilation = p.dilation[1];
+  args.columns = static_cast<int>(p.kernel[1]);
+  args.columnBegin = p.padding[1];
+  args.columnEnd = p.padding[1] + p.x.w;
+  args.pixels = p.y.w;
+  for (int64_t y = 0; y < p.y.h; ++y) {
+    const int64_t top = y * p.stride[0] - p.padding[0];
+    int64_t first = 0, last = p.kernel[0];
+    while (first < last && top + first * p.dilation[0] < 0) ++first;
+    while (last > first && top + (last - 1) * p.dilation[0] >= p.x.h) --last;
+    args.rows = static_cast<int>(last - first);
+    args.in = in + ((top + first * p.dilation[0]) * p.x.w - p.padding[1]) * kBlock;
+    args.out = out + y * p.y.w * kBlock;
+    if (average) {
+      args.countPadding = p.countPadding || p.divisorOverride != 0;
+      // One divisor for the row's whole windows; the columns at the sides that ceil mode cuts short come one by one.
+      for (int64_t x = 0; args.countPadding && x < p.y.w; ++x) {
+        const int64_t counted = CountedTaps(p, 0, y, p.x.h) * CountedTaps(p, 1, x, p.x.w);
+        args.divisor = static_cast<float>(p.divisorOverride ? p.divisorOverride : counted);
+        WindowRowArgs one = args;
+        one.in += x * p.stride[1] * kBlock;
+        one.out += x * kBlock;
+        one.columnBegin -= x * p.stride[1];
+        one.columnEnd -= x * p.stride[1];
+        one.pixels = 1;
+        p.table->AvgPoolRow(one);
+      }
+      if (!args.countPadding) p.table->AvgPoolRow(args);
+    } else {
+      p.table->MaxPoolRow(args);
+    }
+  }
+}
+
+std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
+  RequireFloat32(problem);
+  const Pool p(problem);
+  const size_t in = p.x.blocked ? 0 : static_cast<size_t>(p.x.blockedFloats());
+  const size_t out = p.y.blocked ? 0 : static_cast<size_t>(p.y.blockedFloats());
+  auto run = [p, average, in](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
+    float* work = static_cast<float*>(scratch);
+    const float* x = In(inputs, 0);
+    if (!p.x.blocked) {
+      PlainToBlocked(team, p.x, x, work);
+      x = work;
+    }
+    float* y = p.y.blocked ? Out(outputs) : work + in;
+    team.Run(p.x.n * p.x.blocks, [&](int64_t plane, int) {
+      RunPlane(p, average, x + plane * p.x.plane() * kBlock, y + plane * p.y.plane() * kBlock);
+    });
+    // The lanes past the last channel hold -infinity or 0 / 0 now.
+    ClearPaddingLanes(p.y, y);
+    if (!p.y.blocked) BlockedToPlain(team, p.y, y, Out(outputs));
+  };
+  return MakeFunction(average ? "average rows" : "maximum rows", run, (in + out) * sizeof(float));
+}
+
+// One number per channel, in the order of the pixels: 8 channels at a time when blocked.
+template <bool kAverage>
+void GlobalPlane(const float* x, int64_t pixels, int64_t lanes, float* y) {
+  for (int64_t l = 0; l < lanes; ++l) {
+    double sum = 0;
+    float best = -INFINITY;
+    for (int64_t p = 0; p < pixels; ++p) {
+      const float v = x[p * lanes + l];
+      if (kAverage) sum += v;
+      else if (!(v <= best)) best = std::isnan(best) ? best : v;
+    }
+    y[l] = kAverage ? static_cast<float>(sum / static_cast<double>(pixels)) : best;
+  }
+}
+
+template <bool kAverage>
+std::unique_ptr<Step> MakeGlobalPool(const Problem& problem) {
+  RequireFloat32(problem);
+  const TensorDesc& x = problem.inputs[0];
+  if (x.layout != problem.outputs[0].layout) throw Declined("input and output in different layouts");
+  const bool blocked = x.layout == Layout::kBlocked;
+  int64_t pixels = 1;
+  for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
+  const int64_t planes = blocked ? x.shape[0] * Blocks(x.shape[1]) : x.shape[0] * x.shape[1];
+  const int64_t lanes = blocked ? kBlock : 1;
+  return MakeFunction("planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    const float* in = In(inputs, 0);
+    float* out = Out(outputs);
+    team.Run(planes, [&](int64_t p, int) { GlobalPlane<kAverage>(in + p * pixels * lanes, pixels, lanes, out + p * lanes); });
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Step> Make_maxPool2d(const Problem& p) {
+  if (p.attributes.Text("indices") != "none") throw Declined("indices");
+  return MakePool(p, false);
+}
+std::unique_ptr<Step> Make_avgPool2d(const Problem& p) { return MakePool(p, true); }
+std::unique_ptr<Step> Make_globalAvgPool(const Problem& p) { return MakeGlobalPool<true>(p); }
+std::unique_ptr<Step> Make_globalMaxPool(const Problem& p) { return MakeGlobalPool<false>(p); }
+
+}  // namespace xcorr

@@ -1,0 +1,16 @@
+// What this machine can run, and on how many CPUs this process may.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "../kernels/table.h"
+
+namespace xcorr {
+
+// Kernel tables that this CPU and its operating system support, best first.
+const std::vector<const KernelTable*>& SupportedTables();
+const KernelTable* FindTable(const std::string& name);  // null: unknown or unsupported
+// CPUs in the affinity mask, at most the cgroup's quota (rounded up), at most 16.
+int DefaultThreads();
+
+}  // namespace xcorr

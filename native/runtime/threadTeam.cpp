@@ -1,0 +1,171 @@
+#include "threadTeam.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cpu.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace xcorr {
+namespace {
+
+inline void Pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Between two steps of a run workers wait by spinning, for about 50 us; after that they sleep. A wake-up costs about 10 us.
+constexpr int kSpins = 2000;
+
+// Workers take tasks from one counter. A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many
+// workers take part, so that a worker can never mix the two up. Every worker that takes part checks out of every run, so the
+// fields of one run are not written before the last is over.
+class ThreadTeam : public Team {
+ public:
+  int size() const override { return size_; }
+  void Resize(int size) {
+    size_ = size;
+    while (static_cast<int>(workers_) < size - 1) {
+      const int index = static_cast<int>(workers_++);
+      const uint64_t seen = word_.load(std::memory_order_acquire);
+      std::thread([this, index, seen] { Work(index, seen); }).detach();
+    }
+  }
+
+  void Run(int64_t count, TaskRef task) override {
+    const int helpers = static_cast<int>(std::min<int64_t>(size_ - 1, count - 1));
+    if (helpers <= 0) {
+      for (int64_t i = 0; i < count; ++i) task(i, 0);
+      return;
+    }
+    task_ = &task;
+    count_ = count;
+    next_.store(0, std::memory_order_relaxed);
+    pending_.store(helpers, std::memory_order_relaxed);
+    const uint64_t serial = (word_.load(std::memory_order_relaxed) >> 16) + 1;
+    word_.store(serial << 16 | static_cast<uint64_t>(helpers), std::memory_order_seq_cst);
+    if (sleeping_.load(std::memory_order_seq_cst) > 0) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      wake_.notify_all();
+    }
+    TakeTasks(0);
+    for (int spins = 0; pending_.load(std::memory_order_acquire) > 0; ++spins) {
+      if (spins < kSpins) Pause();
+      else std::this_thread::yield();
+    }
+  }
+
+  std::mutex& lease() { return lease_; }
+
+ private:
+  void TakeTasks(int thread) {
+    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*task_)(i, thread);
+  }
+
+  void Work(int index, uint64_t seen) {
+    for (;;) {
+      const uint64_t word = WaitForChange(seen);
+      seen = word;
+      if (index >= static_cast<int>(word & 0xffff)) continue;
+      TakeTasks(index + 1);
+      pending_.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  uint64_t WaitForChange(uint64_t seen) {
+    for (int spins = 0; spins < kSpins; ++spins) {
+      const uint64_t word = word_.load(std::memory_order_acquire);
+      if (word != seen) return word;
+      Pause();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleeping_.fetch_add(1, std::memory_order_seq_cst);
+    wake_.wait(lock, [&] { return word_.load(std::memory_order_seq_cst) != seen; });
+    sleeping_.fetch_sub(1, std::memory_order_relaxed);
+    return word_.load(std::memory_order_acquire);
+  }
+
+  int size_ = 1;
+  int64_t workers_ = 0;
+  std::mutex lease_;
+  const TaskRef* task_ = nullptr;
+  int64_t count_ = 0;
+  std::atomic<uint64_t> word_{0};
+  std::atomic<int64_t> next_{0};
+  std::atomic<int> pending_{0};
+  std::atomic<int> sleeping_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+// Never destroyed: threads may still wait on it when the process ends.
+ThreadTeam& ProcessTeam() {
+  static ThreadTeam* team = new ThreadTeam;
+  return *team;
+}
+
+// Threads that run whole jobs; started as they are needed, as many as there are CPUs for us.
+struct Runners {
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::function<void()>> jobs;
+  int threads = 0, idle = 0;
+
+  void Work() {
+    for (;;) {
+      std::function<void()> job;
+      {
+        std::unique_lock<std::mutex> lock(mutex);
+        ++idle;
+        wake.wait(lock, [this] { return !jobs.empty(); });
+        --idle;
+        job = std::move(jobs.front());
+        jobs.pop_front();
+      }
+      job();
+    }
+  }
+};
+
+Runners& ProcessRunners() {
+  static Runners* runners = new Runners;
+  return *runners;
+}
+
+}  // namespace
+
+TeamLease::TeamLease(int threads) : team_(&serial_) {
+  ThreadTeam& shared = ProcessTeam();
+  if (threads <= 1 || !shared.lease().try_lock()) return;
+  shared.Resize(threads);
+  team_ = &shared;
+  leased_ = true;
+}
+
+TeamLease::~TeamLease() {
+  if (leased_) ProcessTeam().lease().unlock();
+}
+
+void Submit(std::function<void()> job) {
+  Runners& runners = ProcessRunners();
+  std::lock_guard<std::mutex> lock(runners.mutex);
+  runners.jobs.push_back(std::move(job));
+  if (runners.idle < static_cast<int>(runners.jobs.size()) && runners.threads < DefaultThreads()) {
+    ++runners.threads;
+    std::thread([&runners] { runners.Work(); }).detach();
+  }
+  runners.wake.notify_one();
+}
+
+}  // namespace xcorr

@@ -1,0 +1,39 @@
+// The process's threads: one team that runs steps together, and runners that take whole network runs off the JavaScript thread.
+// None of them is libuv's; all of them sleep when there is nothing to do.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "team.h"
+
+namespace xcorr {
+
+// The calling thread alone.
+class SerialTeam : public Team {
+ public:
+  int size() const override { return 1; }
+  void Run(int64_t count, TaskRef task) override {
+    for (int64_t i = 0; i < count; ++i) task(i, 0);
+  }
+};
+
+// Borrows the process's team for the length of a run. If another run has it, or threads is 1, the calling thread works alone: the
+// results are the same, and two requests side by side finish sooner than one after the other.
+class TeamLease {
+ public:
+  explicit TeamLease(int threads);
+  ~TeamLease();
+  TeamLease(const TeamLease&) = delete;
+  TeamLease& operator=(const TeamLease&) = delete;
+  Team& team() { return *team_; }
+
+ private:
+  SerialTeam serial_;
+  Team* team_;
+  bool leased_ = false;
+};
+
+// Runs the job on a runner thread, first come first served.
+void Submit(std::function<void()> job);
+
+}  // namespace xcorr
