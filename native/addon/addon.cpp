@@ -1,0 +1,79 @@
+// The addon's exports. Thin: read arguments, call, give back. src/backends/addon.ts has the types.
+#include <napi.h>
+
+#include "../runtime/arena.h"
+#include "../runtime/cpu.h"
+#include "../runtime/threadTeam.h"
+#include "arguments.h"
+#include "programObject.h"
+
+namespace xcorr {
+namespace {
+
+struct Operands {
+  std::vector<TensorDesc> types;
+  std::vector<void*> data;
+};
+
+// Tensors: { dtype, shape, data }.
+Operands ReadTensors(const Napi::Value& value) {
+  Operands operands;
+  if (!value.IsArray()) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected an array of tensors");
+  const Napi::Array list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::Value entry = list.Get(i);
+    operands.types.push_back(ReadType(entry));
+    operands.data.push_back(BytesOf(entry.As<Napi::Object>().Get("data"), operands.types.back().Bytes(), "a tensor"));
+  }
+  return operands;
+}
+
+// run(isa, threads, op, attrs, inputs, outputs): one op, now. Gives why it was declined, or undefined if it ran.
+Napi::Value RunOp(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Problem problem;
+  problem.kernels = &ReadTable(info[0]);
+  const int threads = ReadThreads(info[1]);
+  problem.op = info[2].ToString().Utf8Value();
+  problem.attributes = ReadAttributes(info[3]);
+  const Operands inputs = ReadTensors(info[4]), outputs = ReadTensors(info[5]);
+  problem.inputs = inputs.types;
+  problem.outputs = outputs.types;
+  problem.constants.assign(inputs.data.size(), nullptr);
+  const MakeStepFn make = FindOp(problem.op);
+  if (make == nullptr) return Napi::String::New(env, "no native kernel");
+  try {
+    const std::unique_ptr<Step> step = make(problem);
+    const AlignedBuffer scratch(step->scratchBytes());
+    TeamLease lease(threads);
+    step->Run(lease.team(), inputs.data.data(), outputs.data.data(), scratch.data());
+  } catch (const Declined& declined) {
+    return Napi::String::New(env, declined.what());
+  } catch (const std::bad_alloc&) {
+    throw Napi::RangeError::New(env, "xcorr addon: out of memory");
+  }
+  return env.Undefined();
+}
+
+Napi::Array Names(Napi::Env env, const std::vector<std::string>& names) {
+  const Napi::Array list = Napi::Array::New(env, names.size());
+  for (size_t i = 0; i < names.size(); ++i) list.Set(static_cast<uint32_t>(i), names[i]);
+  return list;
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  std::vector<std::string> isas;
+  for (const KernelTable* table : SupportedTables()) isas.push_back(table->name);
+  exports.Set("isas", Names(env, isas));
+  exports.Set("ops", Names(env, OpNames()));
+  exports.Set("threads", DefaultThreads());
+  exports.Set("run", Napi::Function::New(env, RunOp, "run"));
+  DefineProgram(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace xcorr
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) { return xcorr::Init(env, exports); }
+NODE_API_MODULE(xcorr, InitAddon)

@@ -1,0 +1,33 @@
+// What one JavaScript environment (the main thread, or a worker) has of ours: the line on which finished runs come home. Runs hold on to
+// it, so that it outlives the environment when a worker is terminated in the middle of one.
+#pragma once
+#include <napi.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+
+namespace xcorr {
+
+class Environment {
+ public:
+  // The environment's own; made on first use.
+  static std::shared_ptr<Environment> Of(Napi::Env env);
+
+  // On the JavaScript thread: a run begins. While any is under way the process stays alive.
+  void Begin(Napi::Env env);
+  // On any thread: calls `done` on the JavaScript thread, or drops it if the environment is gone. `done` ends with End().
+  void Post(std::function<void(Napi::Env)> done);
+  void End(Napi::Env env);
+
+ private:
+  static void Call(napi_env env, napi_value, void*, void* data);
+  static void Close(void* self);
+
+  std::mutex mutex_;
+  bool closed_ = false;
+  int running_ = 0;
+  napi_threadsafe_function line_ = nullptr;
+};
+
+}  // namespace xcorr

@@ -1,0 +1,127 @@
+#include "program.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "../ops/layout.h"
+#include "../runtime/threadTeam.h"
+
+namespace xcorr {
+namespace {
+
+// Arenas kept for later runs; more would hold the memory of a burst for ever.
+constexpr size_t kMaxFreeArenas = 4;
+
+}  // namespace
+
+Program::Program(const Plan& plan, const KernelTable& kernels) : values_(plan.values), arenaBytes_(AlignUp(plan.arenaBytes)) {
+  std::vector<bool> needed(values_.size(), false);
+  for (const PlanStep& node : plan.steps) {
+    Problem problem;
+    problem.op = node.op;
+    problem.attributes = node.attributes;
+    problem.kernels = &kernels;
+    for (size_t i : node.inputs) {
+      problem.inputs.push_back(values_[i].type);
+      problem.constants.push_back(values_[i].constant);
+    }
+    for (size_t i : node.outputs) problem.outputs.push_back(values_[i].type);
+    std::unique_ptr<Step> step;
+    std::string reason;
+    if (const MakeStepFn make = FindOp(node.op)) {
+      try {
+        step = make(problem);
+      } catch (const Declined& declined) {
+        reason = declined.what();
+      }
+    } else {
+      reason = "no native kernel";
+    }
+    for (size_t k = 0; step && k < node.inputs.size(); ++k) {
+      if (!step->ownsConstant(k)) needed[node.inputs[k]] = true;
+    }
+    if (step) {
+      scratchBytes_ = std::max(scratchBytes_, AlignUp(step->scratchBytes()));
+      bytes_ += step->info.packedBytes;
+    }
+    steps_.push_back(std::move(step));
+    declined_.push_back(reason);
+    places_.push_back({node.inputs, node.outputs});
+  }
+  constantOf_.assign(values_.size(), nullptr);
+  for (size_t i = 0; i < values_.size(); ++i) {
+    const void* constant = values_[i].constant;
+    values_[i].constant = nullptr;
+    if (!constant || !needed[i]) continue;
+    constants_.emplace_back(values_[i].type.Bytes());
+    std::memcpy(constants_.back().data(), constant, values_[i].type.Bytes());
+    constantOf_[i] = constants_.back().data();
+    bytes_ += constants_.back().bytes();
+  }
+}
+
+AlignedBuffer Program::TakeArena() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!free_.empty()) {
+      AlignedBuffer arena = std::move(free_.back());
+      free_.pop_back();
+      return arena;
+    }
+  }
+  return AlignedBuffer(arenaBytes_ + scratchBytes_);
+}
+
+void Program::ReturnArena(AlignedBuffer arena) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (free_.size() < kMaxFreeArenas) free_.push_back(std::move(arena));
+}
+
+void* Program::Address(const AlignedBuffer& arena, size_t value) const {
+  if (values_[value].offset >= 0) return arena.data() + values_[value].offset;
+  return const_cast<void*>(constantOf_[value]);
+}
+
+void Program::Write(const AlignedBuffer& arena, size_t value, const void* plain) const {
+  const TensorDesc& type = values_[value].type;
+  void* to = Address(arena, value);
+  if (type.layout == Layout::kPlain) {
+    if (type.Bytes()) std::memcpy(to, plain, type.Bytes());
+    return;
+  }
+  SerialTeam team;
+  PlainToBlocked(team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
+}
+
+void Program::Read(const AlignedBuffer& arena, size_t value, void* plain) const {
+  const TensorDesc& type = values_[value].type;
+  const void* from = Address(arena, value);
+  if (type.layout == Layout::kPlain) {
+    if (type.Bytes()) std::memcpy(plain, from, type.Bytes());
+    return;
+  }
+  SerialTeam team;
+  BlockedToPlain(team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
+}
+
+bool Program::Run(const AlignedBuffer& arena, size_t first, size_t last, int threads, const std::atomic<bool>* cancelled, double* milliseconds) const {
+  TeamLease lease(threads);
+  void* scratch = arena.data() + arenaBytes_;
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
+  for (size_t s = first; s < last; ++s) {
+    if (cancelled && cancelled->load(std::memory_order_relaxed)) return false;
+    inputs.clear();
+    outputs.clear();
+    for (size_t i : places_[s].inputs) inputs.push_back(Address(arena, i));
+    for (size_t i : places_[s].outputs) outputs.push_back(Address(arena, i));
+    const auto before = std::chrono::steady_clock::now();
+    steps_[s]->Run(lease.team(), inputs.data(), outputs.data(), scratch);
+    if (milliseconds) {
+      milliseconds[s] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count();
+    }
+  }
+  return true;
+}
+
+}  // namespace xcorr

@@ -1,0 +1,78 @@
+// Program: a plan, loaded. Steps in a row over one arena; a run is a loop over them.
+//
+// A program never changes after its construction, so any number of runs may be in flight, each on an arena of its own.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../ops/op.h"
+#include "../runtime/arena.h"
+
+namespace xcorr {
+
+struct PlanValue {
+  TensorDesc type;
+  int64_t offset = -1;             // in the arena, in bytes; -1: a constant
+  const void* constant = nullptr;  // valid while the program is constructed; it keeps its own copy
+};
+
+struct PlanStep {
+  std::string op;
+  Attributes attributes;
+  std::vector<size_t> inputs, outputs;
+};
+
+struct Plan {
+  std::vector<PlanValue> values;
+  std::vector<PlanStep> steps;
+  size_t arenaBytes = 0;
+};
+
+class Program {
+ public:
+  Program(const Plan& plan, const KernelTable& kernels);
+
+  // A step that no kernel took has no Step; the caller runs its reference between two Run calls. declined() says why.
+  bool has(size_t step) const { return steps_[step] != nullptr; }
+  const std::string& declined(size_t step) const { return declined_[step]; }
+  const StepInfo& info(size_t step) const { return steps_[step]->info; }
+  size_t stepCount() const { return steps_.size(); }
+  size_t valueCount() const { return values_.size(); }
+  const TensorDesc& type(size_t value) const { return values_[value].type; }
+  bool isConstant(size_t value) const { return values_[value].offset < 0; }
+  // Bytes that the program holds: copies of constants and packed weights.
+  size_t bytes() const { return bytes_; }
+  size_t arenaBytes() const { return arenaBytes_ + scratchBytes_; }
+
+  // Arenas go back to the program when a run is over, and are used again.
+  AlignedBuffer TakeArena();
+  void ReturnArena(AlignedBuffer arena);
+
+  // A value as row-major elements, copied into or out of an arena.
+  void Write(const AlignedBuffer& arena, size_t value, const void* plain) const;
+  void Read(const AlignedBuffer& arena, size_t value, void* plain) const;
+
+  // Steps first .. last - 1. Stops before the next step once `cancelled` is true; gives false then. milliseconds: one per step, or null.
+  bool Run(const AlignedBuffer& arena, size_t first, size_t last, int threads, const std::atomic<bool>* cancelled, double* milliseconds) const;
+
+ private:
+  struct StepPlaces {
+    std::vector<size_t> inputs, outputs;
+  };
+  void* Address(const AlignedBuffer& arena, size_t value) const;
+
+  std::vector<PlanValue> values_;
+  std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<StepPlaces> places_;
+  std::vector<std::string> declined_;
+  std::vector<AlignedBuffer> constants_;
+  std::vector<const void*> constantOf_;  // per value
+  size_t arenaBytes_ = 0, scratchBytes_ = 0, bytes_ = 0;
+  std::mutex mutex_;
+  std::vector<AlignedBuffer> free_;
+};
+
+}  // namespace xcorr
