@@ -3,13 +3,21 @@
  * seen, and a few are kept.
  */
 import type { Backend, Program, StepProfile, StepReport } from "./core/backend.js";
-import { DisposedError, expected, OptionError, ShapeError, show, showShape, TensorError } from "./core/errors.js";
+import {
+  DisposedError,
+  expected,
+  OptionError,
+  ShapeError,
+  show,
+  showShape,
+  TensorError,
+} from "./core/errors.js";
 import { checkOptions, nearest } from "./core/options.js";
 import { checkData, Tensor } from "./core/tensor.js";
 import type { GraphSource, ValueInfo } from "./graph/graph.js";
-import { printSteps } from "./graph/print.js";
 import { optimize } from "./graph/passes/index.js";
 import { makePlan } from "./graph/plan.js";
+import { printSteps } from "./graph/print.js";
 
 /** Tensors by name. */
 export type Feeds = Readonly<Record<string, Tensor>>;
@@ -136,15 +144,26 @@ export class Network {
   }
 
   private checkFeeds(where: string, feeds: Feeds): Tensor[] {
-    if (this.disposed) throw new DisposedError(`${where}: expected a network in use, got one after dispose(); load it again`);
+    if (this.disposed)
+      throw new DisposedError(
+        `${where}: expected a network in use, got one after dispose(); load it again`,
+      );
     const names = this.inputs.map(({ name }) => name);
     if (feeds === null || typeof feeds !== "object" || feeds instanceof Tensor) {
-      throw new TensorError(expected(where, `{ ${names.map((n) => JSON.stringify(n)).join(", ")}: tensor }`, show(feeds)));
+      throw new TensorError(
+        expected(
+          where,
+          `{ ${names.map((n) => JSON.stringify(n)).join(", ")}: tensor }`,
+          show(feeds),
+        ),
+      );
     }
     for (const name of Object.keys(feeds)) {
       if (names.includes(name)) continue;
       const near = nearest(name, names);
-      throw new OptionError(`${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`);
+      throw new OptionError(
+        `${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`,
+      );
     }
     const symbols = new Map<string, { size: number; input: string }>();
     return this.inputs.map((info) => checkFeed(where, info, feeds[info.name], symbols));
@@ -152,7 +171,12 @@ export class Network {
 
   /** The program for these inputs and outputs: one that was made before, or a new one. */
   private prepare(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
-    if (wanted !== undefined && (!Array.isArray(wanted) || wanted.length === 0 || wanted.some((name) => typeof name !== "string"))) {
+    if (
+      wanted !== undefined &&
+      (!Array.isArray(wanted) ||
+        wanted.length === 0 ||
+        wanted.some((name) => typeof name !== "string"))
+    ) {
       throw new OptionError(expected("network", 'names of tensors for "outputs"', show(wanted)));
     }
     const key = JSON.stringify([inputs.map((t) => [t.dtype, ...t.shape]), wanted ?? null]);
@@ -168,15 +192,29 @@ export class Network {
     return loaded;
   }
 
-  private load(key: string, inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
+  private load(
+    key: string,
+    inputs: readonly Tensor[],
+    wanted: readonly string[] | undefined,
+  ): Loaded {
     const { graph, baked } = this.source.build(inputs);
     if (wanted) {
       const values = graph.values();
       graph.outputs = wanted.map((name) => {
-        const value = graph.outputs.find((output) => output.name === name)?.value ?? values.get(name) ?? graph.aliases.get(name);
+        const value =
+          graph.outputs.find((output) => output.name === name)?.value ??
+          values.get(name) ??
+          graph.aliases.get(name);
         if (value) return { name, value };
         const near = nearest(name, [...values.keys()]);
-        throw new OptionError(expected("network", "the name of a tensor of the graph", show(name), near && `did you mean "${near}"?`));
+        throw new OptionError(
+          expected(
+            "network",
+            "the name of a tensor of the graph",
+            show(name),
+            near && `did you mean "${near}"?`,
+          ),
+        );
       });
     }
     const { backend, threads } = this.options;
@@ -192,23 +230,47 @@ export class Network {
   }
 }
 
-function checkFeed(where: string, info: ValueInfo, tensor: Tensor | undefined, symbols: Map<string, { size: number; input: string }>): Tensor {
+function checkFeed(
+  where: string,
+  info: ValueInfo,
+  tensor: Tensor | undefined,
+  symbols: Map<string, { size: number; input: string }>,
+): Tensor {
   const form = `(${info.shape.join(", ")})`;
   if (!(tensor instanceof Tensor)) {
-    throw new TensorError(expected(where, `a ${info.dtype} tensor ${form} for input "${info.name}"`, tensor === undefined ? "none" : show(tensor)));
+    throw new TensorError(
+      expected(
+        where,
+        `a ${info.dtype} tensor ${form} for input "${info.name}"`,
+        tensor === undefined ? "none" : show(tensor),
+      ),
+    );
   }
   if (tensor.dtype !== info.dtype) {
-    throw new TensorError(expected(where, `dtype ${info.dtype} for input "${info.name}"`, tensor.dtype));
+    throw new TensorError(
+      expected(where, `dtype ${info.dtype} for input "${info.name}"`, tensor.dtype),
+    );
   }
-  if (tensor.rank !== info.shape.length || info.shape.some((n, a) => typeof n === "number" && n !== tensor.shape[a])) {
-    throw new ShapeError(expected(where, `shape ${form} for input "${info.name}"`, showShape(tensor.shape)));
+  if (
+    tensor.rank !== info.shape.length ||
+    info.shape.some((n, a) => typeof n === "number" && n !== tensor.shape[a])
+  ) {
+    throw new ShapeError(
+      expected(where, `shape ${form} for input "${info.name}"`, showShape(tensor.shape)),
+    );
   }
   info.shape.forEach((symbol, a) => {
     // "?" is a size that the model leaves without a name: nothing ties it to another.
     if (typeof symbol === "number" || symbol === "?") return;
     const bound = symbols.get(symbol);
     if (bound && bound.size !== tensor.shape[a]) {
-      throw new ShapeError(expected(where, `${symbol} = ${bound.size} in input "${info.name}" as in "${bound.input}"`, `${tensor.shape[a]}`));
+      throw new ShapeError(
+        expected(
+          where,
+          `${symbol} = ${bound.size} in input "${info.name}" as in "${bound.input}"`,
+          `${tensor.shape[a]}`,
+        ),
+      );
     }
     symbols.set(symbol, { size: tensor.shape[a], input: info.name });
   });

@@ -106,42 +106,38 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return range;
   }
 
-  double* ReadTimes(const Napi::Value& value) {
-    return value.IsUndefined() ? nullptr : static_cast<double*>(BytesOf(value, Get(value.Env()).stepCount() * sizeof(double), "times"));
-  }
-
-  // (arena, first, last, times?)
+  // (arena, first, last)
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
     const Range range = ReadRange(info);
     ArenaState& arena = Arena(info[0]);
-    program_->Run(arena.memory, range.first, range.last, threads_, nullptr, ReadTimes(info[3]));
+    program_->Run(arena.memory, range.first, range.last, threads_, nullptr, nullptr);
     return info.Env().Undefined();
   }
 
-  // (arena, first, last, times?) -> Promise<boolean>: false if it was cancelled
+  // (arena, first, last, timed) -> Promise<false | number[]>: false if it was cancelled, else milliseconds per step if timed
   Napi::Value RunStepsAsync(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const Range range = ReadRange(info);
     Arena(info[0]);
-    double* times = ReadTimes(info[3]);
-    auto measured = std::make_shared<std::vector<double>>(times ? program_->stepCount() : 0);
-    auto timesReference = std::make_shared<Napi::ObjectReference>();
-    if (times) *timesReference = Napi::Persistent(info[3].As<Napi::Object>());
+    auto times = std::make_shared<std::vector<double>>(info[3].ToBoolean().Value() ? program_->stepCount() : 0);
     const ArenaHolder arena = Holder(info[0]);
     const auto environment = Environment::Of(env);
     auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
     environment->Begin(env);
     arena->busy = true;
-    Submit([arena, range, threads = threads_, measured, timesReference, environment, deferred]() mutable {
-      const bool ended = arena->program->Run(arena->memory, range.first, range.last, threads, &arena->cancelled, measured->empty() ? nullptr : measured->data());
-      environment->Post([arena, ended, measured, timesReference, environment, deferred](Napi::Env home) {
+    Submit([arena, range, threads = threads_, times, environment, deferred] {
+      double* into = times->empty() ? nullptr : times->data();
+      const bool ended = arena->program->Run(arena->memory, range.first, range.last, threads, &arena->cancelled, into);
+      environment->Post([arena, ended, times, environment, deferred](Napi::Env home) {
         arena->busy = false;
         environment->End(home);
-        if (!measured->empty()) {
-          const Napi::Value target = timesReference->Value();
-          std::copy(measured->begin(), measured->end(), static_cast<double*>(BytesOf(target, measured->size() * sizeof(double), "times")));
+        if (!ended) {
+          deferred->Resolve(Napi::Boolean::New(home, false));
+          return;
         }
-        deferred->Resolve(Napi::Boolean::New(home, ended));
+        const Napi::Array list = Napi::Array::New(home, times->size());
+        for (size_t s = 0; s < times->size(); ++s) list.Set(static_cast<uint32_t>(s), (*times)[s]);
+        deferred->Resolve(list);
       });
     });
     return deferred->Promise();

@@ -120,29 +120,49 @@ std::unique_ptr<Step> Make_split(const Problem& p) {
   });
 }
 
-// Constant padding of the rows and columns of an image, in either layout.
+// Constant padding: of any axes of a plain tensor, of rows, columns and the end of the channels of a blocked one.
 std::unique_ptr<Step> Make_pad(const Problem& p) {
   RequireFloat32(p);
-  const TensorDesc& t = p.inputs[0];
-  const std::vector<int64_t> pads = p.attributes.Ints("pads");
+  const TensorDesc &t = p.inputs[0], &out = p.outputs[0];
+  std::vector<int64_t> pads = p.attributes.Ints("pads");
   if (p.attributes.Text("mode") != "constant") throw Declined("a mode other than constant");
-  if (t.shape.size() != 4 || t.layout != p.outputs[0].layout) throw Declined("not an image");
-  if (pads[0] || pads[1] || pads[4] || pads[5]) throw Declined("padding of batch or channels");
-  if (*std::min_element(pads.begin(), pads.end()) < 0) throw Declined("negative padding");
-  const Image x(t), y(p.outputs[0]);
-  const int64_t unit = x.blocked ? kBlock : 1, planes = x.n * (x.blocked ? x.blocks : x.c);
+  if (t.layout != out.layout) throw Declined("input and output in different layouts");
+  if (t.shape.empty() || *std::min_element(pads.begin(), pads.end()) < 0) throw Declined("negative padding");
   const float value = static_cast<float>(p.attributes.Number("value", 0));
-  const int64_t top = pads[2], left = pads[3];
+  // Stored sizes: [N][blocks][H][W][8] for a blocked image.
+  std::vector<int64_t> from = t.shape, to = out.shape;
+  std::vector<int64_t> begins(pads.begin(), pads.begin() + static_cast<int64_t>(t.shape.size()));
+  if (t.layout == Layout::kBlocked) {
+    if (pads[0] || pads[1] || pads[4] || (pads[5] && value != 0)) throw Declined("padding that blocks of channels do not have");
+    from[1] = Blocks(from[1]);
+    to[1] = Blocks(to[1]);
+    from.push_back(kBlock);
+    to.push_back(kBlock);
+    begins.push_back(0);
+  }
+  const std::vector<int64_t> strides = Strides(to);
+  const size_t rank = from.size();
+  // A run: the last axis, or the last two of a blocked image, whose 8 channels are never padded.
+  const size_t runAxis = t.layout == Layout::kBlocked ? rank - 2 : rank - 1;
+  const int64_t run = from[runAxis] * strides[runAxis];
+  const int64_t rows = run ? t.StoredElements() / run : 0, total = out.StoredElements();
+  const bool clears = t.layout == Layout::kBlocked && value != 0;
+  const TensorDesc y = out;
   return MakeFunction("rows", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    team.Run(planes, [&](int64_t plane, int) {
-      const float* from = In(inputs, 0) + plane * x.plane() * unit;
-      float* to = Out(outputs) + plane * y.plane() * unit;
-      std::fill(to, to + y.plane() * unit, value);
-      for (int64_t row = 0; row < x.h; ++row) {
-        std::memcpy(to + ((top + row) * y.w + left) * unit, from + row * x.w * unit, static_cast<size_t>(x.w * unit) * sizeof(float));
+    float* target = Out(outputs);
+    team.Run((total + kGrain - 1) / kGrain, [&](int64_t task, int) { std::fill(target + task * kGrain, target + std::min(total, (task + 1) * kGrain), value); });
+    const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, run));
+    team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
+      for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
+        int64_t at = begins[runAxis] * strides[runAxis], rest = row;
+        for (size_t a = runAxis; a-- > 0;) {
+          at += (rest % from[a] + begins[a]) * strides[a];
+          rest /= from[a];
+        }
+        std::memcpy(target + at, In(inputs, 0) + row * run, static_cast<size_t>(run) * sizeof(float));
       }
     });
-    if (x.blocked && value != 0) ClearPaddingLanes(y, Out(outputs));
+    if (clears) ClearPaddingLanes(Image(y), target);
   });
 }
 

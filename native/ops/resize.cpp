@@ -19,7 +19,7 @@ double Coordinate(const std::string& mode, double o, double in, double out, doub
   if (mode == "half_pixel") return (o + 0.5) / scale - 0.5;
   if (mode == "half_pixel_symmetric") return in / 2 * (1 - out / (in * scale)) + (o + 0.5) / scale - 0.5;
   if (mode == "pytorch_half_pixel") return out > 1 ? (o + 0.5) / scale - 0.5 : 0;
-  if (mode == "align_corners") return out > 1 ? o * (in - 1) / (out - 1) : 0;
+  if (mode == "align_corners") return out > 1 ? o * (in - 1) / (scale * in - 1) : 0;
   if (mode == "asymmetric") return o / scale;
   throw Declined("coordinates \"" + mode + "\"");
 }

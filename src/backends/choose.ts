@@ -32,10 +32,13 @@ function chooseBackend(request: BackendRequest): Backend {
     if (wanted === "native" || isa !== undefined || !(error instanceof AddonError)) throw error;
     if (!warned) {
       warned = true;
-      process.emitWarning(`${error.message}\nRunning on the reference backend, which is hundreds of times slower.`, {
-        type: "XcorrWarning",
-        code: "XCORR_FALLBACK",
-      });
+      process.emitWarning(
+        `${error.message}\nRunning on the reference backend, which is hundreds of times slower.`,
+        {
+          type: "XcorrWarning",
+          code: "XCORR_FALLBACK",
+        },
+      );
     }
     return referenceBackend;
   }
@@ -51,7 +54,10 @@ function chooseIsa(requested: string | undefined): string | undefined {
 export function defaultThreads(): number | undefined {
   const text = fromEnvironment("XCORR_THREADS");
   if (text === undefined) return undefined;
-  if (!/^\d+$/.test(text)) throw new OptionError(expected("environment", 'an integer from 1 to 256 for "XCORR_THREADS"', show(text)));
+  if (!/^\d+$/.test(text))
+    throw new OptionError(
+      expected("environment", 'an integer from 1 to 256 for "XCORR_THREADS"', show(text)),
+    );
   return readInt("environment", "XCORR_THREADS", Number(text), 1, 256);
 }
 

@@ -19,7 +19,10 @@ export const referenceBackend: Backend = {
 };
 
 /** What every backend reports of a step before it adds how it runs it. */
-export function describeStep(plan: Plan, index: number): Omit<StepReport, "algorithm" | "declined" | "isa"> {
+export function describeStep(
+  plan: Plan,
+  index: number,
+): Omit<StepReport, "algorithm" | "declined" | "isa"> {
   const step = plan.steps[index];
   const types = (places: readonly number[]) => places.map((i) => plan.values[i].type);
   const inputs = types(step.inputs);
@@ -55,7 +58,9 @@ class ReferenceProgram implements Program {
       for (const i of [...step.inputs, ...step.outputs]) lastReader.set(i, s);
     });
     for (const i of plan.outputs) lastReader.delete(i);
-    this.dead = plan.steps.map((_, s) => [...lastReader].filter(([, last]) => last === s).map(([i]) => i));
+    this.dead = plan.steps.map((_, s) =>
+      [...lastReader].filter(([, last]) => last === s).map(([i]) => i),
+    );
   }
 
   run(inputs: readonly Tensor[]): Tensor[] {
@@ -104,7 +109,10 @@ class ReferenceProgram implements Program {
   }
 
   private start(inputs: readonly Tensor[]): Map<number, Tensor> {
-    if (this.disposed) throw new DisposedError("program: expected one in use, got one after dispose(); load it again");
+    if (this.disposed)
+      throw new DisposedError(
+        "program: expected one in use, got one after dispose(); load it again",
+      );
     const values = new Map<number, Tensor>();
     this.plan.values.forEach(({ constant }, i) => {
       if (constant) values.set(i, constant);
@@ -117,7 +125,11 @@ class ReferenceProgram implements Program {
 
   private step(values: Map<number, Tensor>, s: number): void {
     const { inputs, outputs } = this.plan.steps[s];
-    const results = runStep(this.plan, s, inputs.map((i) => values.get(i) as Tensor));
+    const results = runStep(
+      this.plan,
+      s,
+      inputs.map((i) => values.get(i) as Tensor),
+    );
     outputs.forEach((i, k) => {
       values.set(i, results[k]);
     });
@@ -129,7 +141,8 @@ class ReferenceProgram implements Program {
     const seen = new Set<number>();
     return this.plan.outputs.map((i) => {
       const value = values.get(i) as Tensor;
-      const shared = seen.has(i) || this.plan.values[i].constant !== undefined || this.plan.inputs.includes(i);
+      const shared =
+        seen.has(i) || this.plan.values[i].constant !== undefined || this.plan.inputs.includes(i);
       seen.add(i);
       return shared ? value.clone() : value;
     });

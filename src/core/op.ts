@@ -50,6 +50,8 @@ export interface OpDef<Attrs extends object = object> {
     attrs: Attrs,
     outputGradients: readonly Tensor[],
   ): (Tensor | undefined)[];
+  /** Inputs that are weights, not data: they stay plain whatever the layout of the rest. */
+  parameters?(inputs: readonly TensorType[], attrs: Attrs): readonly number[];
   /** Default "plain". */
   layout?(inputs: readonly TensorType[], attrs: Attrs): LayoutRule;
   /** One output element per input element at the same place (after broadcasting). */

@@ -78,7 +78,9 @@ export function makePlan(graph: Graph): Plan {
   for (const { value } of graph.outputs) last[placeOf(value)] = graph.nodes.length;
 
   const inArena = all.map((_, i) => i).filter((i) => all[i].constant === undefined);
-  const { offsets, total } = assignOffsets(inArena.map((i) => ({ bytes: bytesOf(all[i]), first: first[i], last: last[i] })));
+  const { offsets, total } = assignOffsets(
+    inArena.map((i) => ({ bytes: bytesOf(all[i]), first: first[i], last: last[i] })),
+  );
   const offsetOf = new Map(inArena.map((i, k) => [i, offsets[k]]));
 
   const values = all.map(

@@ -21,7 +21,8 @@ export function printGraph(graph: Graph): string {
 /** Rows of text in columns that line up: the first left, numbers right. */
 export function alignColumns(rows: readonly (readonly string[])[], rightFrom: number): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const cell = (text: string, column: number) => (column >= rightFrom ? text.padStart(widths[column]) : text.padEnd(widths[column]));
+  const cell = (text: string, column: number) =>
+    column >= rightFrom ? text.padStart(widths[column]) : text.padEnd(widths[column]);
   return rows.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");
 }
 
@@ -37,5 +38,8 @@ export function printSteps(steps: readonly (StepReport | StepProfile)[]): string
     `${Math.round(step.bytes / 1024)}`,
     ...(timed ? ["ms" in step ? step.ms.toFixed(3) : ""] : []),
   ]);
-  return alignColumns([["step", "op", "algorithm", "output", "MMAC", "KiB", ...(timed ? ["ms"] : [])], ...rows], 4);
+  return alignColumns(
+    [["step", "op", "algorithm", "output", "MMAC", "KiB", ...(timed ? ["ms"] : [])], ...rows],
+    4,
+  );
 }

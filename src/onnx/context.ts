@@ -47,7 +47,9 @@ export class NodeContext {
 
   /** An error about this node: what was expected of which part of it. */
   unsupported(what: string, got: string): UnsupportedOperatorError {
-    return new UnsupportedOperatorError(expected("onnx", `${this.node.opType} ${what} ${this.place}`, got));
+    return new UnsupportedOperatorError(
+      expected("onnx", `${this.node.opType} ${what} ${this.place}`, got),
+    );
   }
 
   invalid(what: string, got: string): ModelFormatError {
@@ -69,7 +71,8 @@ export class NodeContext {
 
   input(i: number): Value {
     const value = this.values[i];
-    if (value === undefined) throw this.invalid(`with an input ${i}`, `${this.values.length} inputs`);
+    if (value === undefined)
+      throw this.invalid(`with an input ${i}`, `${this.values.length} inputs`);
     return value;
   }
 
@@ -86,8 +89,12 @@ export class NodeContext {
     const value = this.input(i);
     if (value.constant) return value.constant;
     const roots = rootsOf(value);
-    if (roots.length > 0 && roots.every((root) => sizeOf(root.type.shape) <= MAX_BAKED)) throw new NeedsData(roots);
-    throw this.unsupported(`with a constant ${what} (input ${i}, "${value.name}")`, "one that is computed from the network's data");
+    if (roots.length > 0 && roots.every((root) => sizeOf(root.type.shape) <= MAX_BAKED))
+      throw new NeedsData(roots);
+    throw this.unsupported(
+      `with a constant ${what} (input ${i}, "${value.name}")`,
+      "one that is computed from the network's data",
+    );
   }
 
   optionalConstant(i: number, what: string): Tensor | undefined {
@@ -151,11 +158,21 @@ export class NodeContext {
   /** Adds an op; evaluates it at once if all its inputs are constants and the results small. */
   emit<Attrs extends object>(op: OpDef<Attrs>, inputs: readonly Value[], attrs: Attrs): Value[] {
     if (inputs.length > 0 && inputs.every((v) => v.constant)) {
-      const types = op.infer(inputs.map((v) => v.type), attrs);
-      const size = [...inputs.map((v) => v.type), ...types].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+      const types = op.infer(
+        inputs.map((v) => v.type),
+        attrs,
+      );
+      const size = [...inputs.map((v) => v.type), ...types].reduce(
+        (sum, { shape }) => sum + sizeOf(shape),
+        0,
+      );
       if (size * 8 <= FOLD_BYTES) {
         const results = types.map(({ dtype, shape }) => Tensor.zeros(shape, dtype));
-        op.reference(inputs.map((v) => v.constant as Tensor), attrs, results);
+        op.reference(
+          inputs.map((v) => v.constant as Tensor),
+          attrs,
+          results,
+        );
         return results.map((t) => this.graph.constant(t, this.node.output[0]));
       }
     }
@@ -169,10 +186,14 @@ export class NodeContext {
 
   /** A constant that the model does not hold but says how to make. */
   made(shape: readonly number[], make: () => Tensor): Value {
-    if (shape.some((n) => !Number.isSafeInteger(n) || n < 0)) throw this.invalid("with sizes >= 0", show([...shape]));
+    if (shape.some((n) => !Number.isSafeInteger(n) || n < 0))
+      throw this.invalid("with sizes >= 0", show([...shape]));
     this.budget.bytes -= sizeOf(shape) * 8;
     if (!(this.budget.bytes >= 0)) {
-      throw this.unsupported(`results of at most ${MAX_MADE_BYTES} bytes in all`, `shape ${show([...shape])}`);
+      throw this.unsupported(
+        `results of at most ${MAX_MADE_BYTES} bytes in all`,
+        `shape ${show([...shape])}`,
+      );
     }
     return this.graph.constant(make(), this.node.output[0]);
   }

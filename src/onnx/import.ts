@@ -4,12 +4,24 @@
  * on small integers) is worked out on the way and leaves no node.
  */
 import type { DType } from "../core/dtype.js";
-import { expected, ModelFormatError, show, UnsupportedOperatorError, XcorrError } from "../core/errors.js";
+import {
+  expected,
+  ModelFormatError,
+  show,
+  UnsupportedOperatorError,
+  XcorrError,
+} from "../core/errors.js";
 import { nearest } from "../core/options.js";
 import type { Tensor } from "../core/tensor.js";
 import { Graph, type GraphSource, type Value, type ValueInfo } from "../graph/graph.js";
 import { NeedsData, NodeContext, newBudget } from "./context.js";
-import { decodeModel, type GraphProto, type ModelProto, type NodeProto, type ValueInfoProto } from "./messages.js";
+import {
+  decodeModel,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type ValueInfoProto,
+} from "./messages.js";
 import { operators } from "./operators/index.js";
 import { dtypeOfElement, toTensor } from "./tensors.js";
 
@@ -30,16 +42,26 @@ export class OnnxModel implements GraphSource {
    * @throws {ModelFormatError} if the bytes are no model
    * @throws {UnsupportedOperatorError} if it has operators that we do not, all of them named
    */
-  constructor(bytes: Uint8Array, private readonly folder?: string) {
+  constructor(
+    bytes: Uint8Array,
+    private readonly folder?: string,
+  ) {
     const model = decodeModel(bytes);
     this.graph = graphOf(model);
     this.opset = opsetOf(model);
     checkOperators(this.graph, this.opset);
-    const initializers = this.graph.initializer.map((t) => [t.name, toTensor(t, `weight ${show(t.name)}`, folder)] as const);
+    const initializers = this.graph.initializer.map(
+      (t) => [t.name, toTensor(t, `weight ${show(t.name)}`, folder)] as const,
+    );
     this.weights = new Map(initializers);
-    this.inputs = this.graph.input.filter(({ name }) => !this.weights.has(name)).map((info) => readInfo(info, true));
+    this.inputs = this.graph.input
+      .filter(({ name }) => !this.weights.has(name))
+      .map((info) => readInfo(info, true));
     this.outputs = this.graph.output.map((info) => readInfo(info, false));
-    this.order = inOrder(this.graph.node, [...this.inputs.map(({ name }) => name), ...this.weights.keys()]);
+    this.order = inOrder(this.graph.node, [
+      ...this.inputs.map(({ name }) => name),
+      ...this.weights.keys(),
+    ]);
   }
 
   build(inputs: readonly Tensor[]): { graph: Graph; baked: readonly number[] } {
@@ -49,7 +71,8 @@ export class OnnxModel implements GraphSource {
         return { graph: this.buildWith(inputs, baked), baked: [...baked] };
       } catch (error) {
         if (!(error instanceof NeedsData)) throw error;
-        for (const value of error.inputs) baked.add(this.inputs.findIndex(({ name }) => name === value.name));
+        for (const value of error.inputs)
+          baked.add(this.inputs.findIndex(({ name }) => name === value.name));
       }
     }
   }
@@ -68,19 +91,27 @@ export class OnnxModel implements GraphSource {
     graph.outputs = this.outputs.map(({ name }) => {
       const value = values.get(name);
       if (value) return { name, value };
-      throw new ModelFormatError(expected("onnx", `a node that makes output ${show(name)}`, "none"));
+      throw new ModelFormatError(
+        expected("onnx", `a node that makes output ${show(name)}`, "none"),
+      );
     });
     return graph;
   }
 
-  private convert(graph: Graph, node: NodeProto, values: Map<string, Value>, budget: { bytes: number }): void {
+  private convert(
+    graph: Graph,
+    node: NodeProto,
+    values: Map<string, Value>,
+    budget: { bytes: number },
+  ): void {
     const inputs = node.input.map((name) => (name === "" ? undefined : values.get(name)));
     const context = new NodeContext(graph, node, this.opset, inputs, budget, this.folder);
     const results = runConverter(context, node);
     node.output.forEach((name, i) => {
       if (name === "") return;
       const value = results[i];
-      if (value === undefined) throw context.unsupported(`without output ${i} (${show(name)})`, "a model that reads it");
+      if (value === undefined)
+        throw context.unsupported(`without output ${i} (${show(name)})`, "a model that reads it");
       graph.rename(value, name);
       values.set(name, value);
     });
@@ -94,16 +125,26 @@ function runConverter(context: NodeContext, node: NodeProto): readonly (Value | 
   } catch (error) {
     if (error instanceof NeedsData) throw error;
     if (error instanceof XcorrError) {
-      if (!error.message.startsWith("onnx:")) error.message = `onnx: ${node.opType} ${context.place}: ${error.message}`;
+      if (!error.message.startsWith("onnx:"))
+        error.message = `onnx: ${node.opType} ${context.place}: ${error.message}`;
       throw error;
     }
-    throw new ModelFormatError(`onnx: expected a valid ${node.opType} ${context.place}, got ${(error as Error).message}`, { cause: error });
+    throw new ModelFormatError(
+      `onnx: expected a valid ${node.opType} ${context.place}, got ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
 function graphOf(model: ModelProto): GraphProto {
   if (!model.graph || model.opsetImport.length === 0) {
-    throw new ModelFormatError(expected("onnx", "a model with a graph and an operator set", "neither; is this an .onnx file?"));
+    throw new ModelFormatError(
+      expected(
+        "onnx",
+        "a model with a graph and an operator set",
+        "neither; is this an .onnx file?",
+      ),
+    );
   }
   if (model.graph.sparseInitializer.length > 0) {
     throw new UnsupportedOperatorError(expected("onnx", "dense weights", "sparse ones"));
@@ -113,7 +154,10 @@ function graphOf(model: ModelProto): GraphProto {
 
 function opsetOf(model: ModelProto): number {
   const own = model.opsetImport.find(({ domain }) => OWN_DOMAINS.has(domain));
-  if (!own || own.version < 1) throw new ModelFormatError(expected("onnx", "a version of ONNX's operator set", own ? `${own.version}` : "none"));
+  if (!own || own.version < 1)
+    throw new ModelFormatError(
+      expected("onnx", "a version of ONNX's operator set", own ? `${own.version}` : "none"),
+    );
   return own.version;
 }
 
@@ -133,7 +177,9 @@ function checkOperators(graph: GraphProto, opset: number): void {
     return `"${name}" at ${where}${near && near !== nodes[0].opType ? ` (we have "${near}")` : ""}`;
   });
   const more = missing.size > 10 ? ` and ${missing.size - 10} more operators` : "";
-  throw new UnsupportedOperatorError(expected("onnx", `operators that this library has (opset ${opset})`, listed.join(", ") + more));
+  throw new UnsupportedOperatorError(
+    expected("onnx", `operators that this library has (opset ${opset})`, listed.join(", ") + more),
+  );
 }
 
 /** What the model says of an input or output. A size without a number or a name is "?". */
@@ -141,11 +187,17 @@ function readInfo(info: ValueInfoProto, isInput: boolean): ValueInfo {
   const tensor = info.type?.tensorType;
   if (!tensor) {
     if (!isInput) return { name: info.name, dtype: "float32", shape: [] };
-    throw new UnsupportedOperatorError(expected("onnx", `a tensor for input ${show(info.name)}`, "a sequence, map or optional"));
+    throw new UnsupportedOperatorError(
+      expected("onnx", `a tensor for input ${show(info.name)}`, "a sequence, map or optional"),
+    );
   }
-  const dtype: DType = dtypeOfElement(tensor.elemType || 1, `${isInput ? "input" : "output"} ${show(info.name)}`);
+  const dtype: DType = dtypeOfElement(
+    tensor.elemType || 1,
+    `${isInput ? "input" : "output"} ${show(info.name)}`,
+  );
   const shape = (tensor.shape?.dim ?? []).map(({ dimValue, dimParam }) => {
-    if (dimValue !== undefined && dimValue >= 0 && !dimParam) return dimValue === 0 && isInput ? "?" : dimValue;
+    if (dimValue !== undefined && dimValue >= 0 && !dimParam)
+      return dimValue === 0 && isInput ? "?" : dimValue;
     return dimParam || "?";
   });
   return { name: info.name, dtype, shape };
@@ -164,7 +216,13 @@ function inOrder(nodes: readonly NodeProto[], known: readonly string[]): NodePro
   waits.forEach((names, i) => {
     for (const name of names) {
       if (!makers.has(name)) {
-        throw new ModelFormatError(expected("onnx", `a node, weight or input called ${show(name)} for node ${show(nodes[i].name)}`, "none"));
+        throw new ModelFormatError(
+          expected(
+            "onnx",
+            `a node, weight or input called ${show(name)} for node ${show(nodes[i].name)}`,
+            "none",
+          ),
+        );
       }
       readers.set(name, [...(readers.get(name) ?? []), i]);
     }
@@ -183,7 +241,10 @@ function inOrder(nodes: readonly NodeProto[], known: readonly string[]): NodePro
       readers.delete(name);
     }
   }
-  if (ready.length !== nodes.length) throw new ModelFormatError(expected("onnx", "a graph without cycles", "nodes that read their own results"));
+  if (ready.length !== nodes.length)
+    throw new ModelFormatError(
+      expected("onnx", "a graph without cycles", "nodes that read their own results"),
+    );
   return ready;
 }
 

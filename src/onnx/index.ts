@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import "../backends/choose.js";
 import { type BackendRequest, resolveBackend } from "../core/dispatch.js";
-import { ModelFormatError, OptionError, expected, show } from "../core/errors.js";
+import { expected, ModelFormatError, OptionError, show } from "../core/errors.js";
 import { checkOptions, readBoolean, readInt } from "../core/options.js";
 import { Network } from "../network.js";
 import { OnnxModel } from "./import.js";
 
-export { Network } from "../network.js";
-export type { Explanation, Feeds, RunOptions } from "../network.js";
 export type { ValueInfo } from "../graph/graph.js";
+export type { Explanation, Feeds, RunOptions } from "../network.js";
+export { Network } from "../network.js";
 
 export interface LoadOptions extends BackendRequest {
   /** Threads of one run; default: the CPUs that this process may use. */
@@ -29,9 +29,13 @@ export interface LoadOptions extends BackendRequest {
  * @throws {UnsupportedOperatorError} if it has operators that this library has not
  * @throws {OptionError | AddonError} if the options cannot be met
  */
-export async function load(model: string | URL | Uint8Array | ArrayBuffer, options: LoadOptions = {}): Promise<Network> {
+export async function load(
+  model: string | URL | Uint8Array | ArrayBuffer,
+  options: LoadOptions = {},
+): Promise<Network> {
   checkOptions("load", options, ["backend", "isa", "threads", "optimize"]);
-  const threads = options.threads === undefined ? undefined : readInt("load", "threads", options.threads, 1, 256);
+  const threads =
+    options.threads === undefined ? undefined : readInt("load", "threads", options.threads, 1, 256);
   const optimize = readBoolean("load", "optimize", options.optimize ?? true);
   const backend = resolveBackend({ backend: options.backend, isa: options.isa });
   const { bytes, folder } = await readModel(model);
@@ -42,12 +46,16 @@ async function readModel(model: unknown): Promise<{ bytes: Uint8Array; folder?: 
   if (model instanceof Uint8Array) return { bytes: model };
   if (model instanceof ArrayBuffer) return { bytes: new Uint8Array(model) };
   if (typeof model !== "string" && !(model instanceof URL)) {
-    throw new OptionError(expected("load", "a path, a file URL or the bytes of a model", show(model)));
+    throw new OptionError(
+      expected("load", "a path, a file URL or the bytes of a model", show(model)),
+    );
   }
   const path = typeof model === "string" ? model : fileURLToPath(model);
   try {
     return { bytes: await readFile(path), folder: dirname(path) };
   } catch (error) {
-    throw new ModelFormatError(`load: expected a readable file, got ${(error as Error).message}`, { cause: error });
+    throw new ModelFormatError(`load: expected a readable file, got ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

@@ -120,7 +120,9 @@ const valueInfoSchema: Schema = {
   2: one("type", {
     1: one("tensorType", {
       1: one("elemType", "int"),
-      2: one("shape", { 1: many("dim", { 1: one("dimValue", "int"), 2: one("dimParam", "string") }) }),
+      2: one("shape", {
+        1: many("dim", { 1: one("dimValue", "int"), 2: one("dimParam", "string") }),
+      }),
     }),
   }),
 };
@@ -172,7 +174,8 @@ const OPTIONAL = new Set(["dimValue", "dimParam"]);
 
 function readMessage(reader: BinaryReader, end: number, schema: Schema): Record<string, unknown> {
   const message: Record<string, unknown> = {};
-  for (const field of Object.values(schema)) if (!OPTIONAL.has(field.name)) message[field.name] = emptyValue(field);
+  for (const field of Object.values(schema))
+    if (!OPTIONAL.has(field.name)) message[field.name] = emptyValue(field);
   while (reader.pos < end) {
     const [number, wireType] = reader.tag();
     const field = schema[number];
@@ -187,7 +190,12 @@ function readMessage(reader: BinaryReader, end: number, schema: Schema): Record<
       const nested = readMessage(reader, until, kind);
       if (list) list.push(nested);
       else message[field.name] = nested;
-    } else if (list && wireType === WireType.LengthDelimited && kind !== "string" && kind !== "bytes") {
+    } else if (
+      list &&
+      wireType === WireType.LengthDelimited &&
+      kind !== "string" &&
+      kind !== "bytes"
+    ) {
       const until = nestedEnd(reader, end);
       while (reader.pos < until) list.push(readScalar(reader, kind));
     } else {
@@ -220,7 +228,9 @@ function decode(bytes: Uint8Array, schema: Schema, what: string): unknown {
 }
 
 /** The model of an .onnx file. @throws {ModelFormatError} if the bytes are not one */
-export const decodeModel = (bytes: Uint8Array): ModelProto => decode(bytes, modelSchema, "a model") as ModelProto;
+export const decodeModel = (bytes: Uint8Array): ModelProto =>
+  decode(bytes, modelSchema, "a model") as ModelProto;
 
 /** One tensor, as ONNX's test data hold them. @throws {ModelFormatError} */
-export const decodeTensor = (bytes: Uint8Array): TensorProto => decode(bytes, tensorSchema, "a tensor") as TensorProto;
+export const decodeTensor = (bytes: Uint8Array): TensorProto =>
+  decode(bytes, tensorSchema, "a tensor") as TensorProto;

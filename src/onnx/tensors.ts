@@ -5,7 +5,13 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, normalize, resolve, sep } from "node:path";
 import { DTYPES, type DType, type TypedArray } from "../core/dtype.js";
-import { expected, ModelFormatError, show, showShape, UnsupportedOperatorError } from "../core/errors.js";
+import {
+  expected,
+  ModelFormatError,
+  show,
+  showShape,
+  UnsupportedOperatorError,
+} from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
 import { Tensor, writeNumber } from "../core/tensor.js";
 import type { TensorProto } from "./messages.js";
@@ -33,7 +39,12 @@ const ELEMENT_TYPES: Readonly<Record<number, ElementType>> = {
   11: { name: "double", dtype: "float64", bytes: 8 },
   12: { name: "uint32", dtype: "int64", bytes: 4, read: (v, o) => BigInt(v.getUint32(o, true)) },
   13: { name: "uint64", dtype: "int64", bytes: 8, read: (v, o) => v.getBigUint64(o, true) },
-  16: { name: "bfloat16", dtype: "float32", bytes: 2, read: (v, o) => bfloat16(v.getUint16(o, true)) },
+  16: {
+    name: "bfloat16",
+    dtype: "float32",
+    bytes: 2,
+    read: (v, o) => bfloat16(v.getUint16(o, true)),
+  },
 };
 
 const half = new DataView(new ArrayBuffer(4));
@@ -50,7 +61,13 @@ export function dtypeOfElement(elemType: number, what: string): DType {
   const type = ELEMENT_TYPES[elemType];
   if (type) return type.dtype;
   const names = Object.values(ELEMENT_TYPES).map(({ name }) => name);
-  throw new UnsupportedOperatorError(expected("onnx", `an element type of ${names.join(", ")} for ${what}`, `type number ${elemType}`));
+  throw new UnsupportedOperatorError(
+    expected(
+      "onnx",
+      `an element type of ${names.join(", ")} for ${what}`,
+      `type number ${elemType}`,
+    ),
+  );
 }
 
 /**
@@ -61,14 +78,23 @@ export function toTensor(proto: TensorProto, what: string, folder?: string): Ten
   const type = ELEMENT_TYPES[proto.dataType];
   const dtype = dtypeOfElement(proto.dataType, what);
   const shape = proto.dims;
-  if (shape.some((n) => !Number.isSafeInteger(n) || n < 0) || !Number.isSafeInteger(sizeOf(shape))) {
+  if (
+    shape.some((n) => !Number.isSafeInteger(n) || n < 0) ||
+    !Number.isSafeInteger(sizeOf(shape))
+  ) {
     throw new ModelFormatError(expected("onnx", `sizes >= 0 for ${what}`, show(shape)));
   }
   const count = sizeOf(shape);
   const raw = proto.dataLocation === 1 ? externalBytes(proto, what, folder) : proto.rawData;
   if (raw !== undefined && (raw.length > 0 || count === 0)) {
     if (raw.length !== count * type.bytes) {
-      throw new ModelFormatError(expected("onnx", `${count * type.bytes} bytes for ${what} ${showShape(shape)} of ${type.name}`, `${raw.length}`));
+      throw new ModelFormatError(
+        expected(
+          "onnx",
+          `${count * type.bytes} bytes for ${what} ${showShape(shape)} of ${type.name}`,
+          `${raw.length}`,
+        ),
+      );
     }
     return new Tensor(fromRaw(raw, type, count), shape, dtype);
   }
@@ -82,17 +108,33 @@ function fromRaw(raw: Uint8Array, type: ElementType, count: number): TypedArray 
     for (let i = 0; i < count; i++) result[i] = type.read(view, i * type.bytes);
     return result;
   }
-  if (raw.byteOffset % type.bytes === 0) return DTYPES[type.dtype].view(raw.buffer, raw.byteOffset, count);
-  const copy = raw.slice();
+  if (raw.byteOffset % type.bytes === 0)
+    return DTYPES[type.dtype].view(raw.buffer, raw.byteOffset, count);
+  // Not raw.slice(): on a Buffer that is a view, not a copy.
+  const copy = new Uint8Array(raw);
   return DTYPES[type.dtype].view(copy.buffer, 0, count);
 }
 
 /** Elements listed one by one in the field for their type. */
-function fromLists(proto: TensorProto, what: string, shape: number[], count: number, dtype: DType): Tensor {
-  const byType: Record<number, readonly (number | bigint)[]> = { 1: proto.floatData, 7: proto.int64Data, 11: proto.doubleData, 12: proto.uint64Data, 13: proto.uint64Data };
+function fromLists(
+  proto: TensorProto,
+  what: string,
+  shape: number[],
+  count: number,
+  dtype: DType,
+): Tensor {
+  const byType: Record<number, readonly (number | bigint)[]> = {
+    1: proto.floatData,
+    7: proto.int64Data,
+    11: proto.doubleData,
+    12: proto.uint64Data,
+    13: proto.uint64Data,
+  };
   const list = byType[proto.dataType] ?? proto.int32Data;
   if (list.length !== count) {
-    throw new ModelFormatError(expected("onnx", `${count} elements for ${what} ${showShape(shape)}`, `${list.length}`));
+    throw new ModelFormatError(
+      expected("onnx", `${count} elements for ${what} ${showShape(shape)}`, `${list.length}`),
+    );
   }
   const result = Tensor.zeros(shape, dtype);
   list.forEach((value, i) => {
@@ -109,23 +151,36 @@ function externalBytes(proto: TensorProto, what: string, folder: string | undefi
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location") ?? "";
   if (folder === undefined) {
-    throw new ModelFormatError(`onnx: expected the data of ${what} in the model, got a reference to the file ${show(location)}; load the model by its path`);
+    throw new ModelFormatError(
+      `onnx: expected the data of ${what} in the model, got a reference to the file ${show(location)}; load the model by its path`,
+    );
   }
   const inside = normalize(location);
   if (location === "" || isAbsolute(inside) || inside.split(sep).includes("..")) {
-    throw new ModelFormatError(expected("onnx", `a file inside the model's folder for ${what}`, show(location)));
+    throw new ModelFormatError(
+      expected("onnx", `a file inside the model's folder for ${what}`, show(location)),
+    );
   }
   const path = resolve(folder, inside);
   let file: Uint8Array;
   try {
     file = readFileSync(path);
   } catch (error) {
-    throw new ModelFormatError(`onnx: expected the file ${show(path)} with the data of ${what}, got ${(error as Error).message}`, { cause: error });
+    throw new ModelFormatError(
+      `onnx: expected the file ${show(path)} with the data of ${what}, got ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   const offset = Number(entries.get("offset") ?? 0);
   const length = Number(entries.get("length") ?? file.length - offset);
   if (!(offset >= 0 && length >= 0 && offset + length <= file.length)) {
-    throw new ModelFormatError(expected("onnx", `bytes ${offset} to ${offset + length} in ${show(location)}`, `a file of ${file.length} bytes`));
+    throw new ModelFormatError(
+      expected(
+        "onnx",
+        `bytes ${offset} to ${offset + length} in ${show(location)}`,
+        `a file of ${file.length} bytes`,
+      ),
+    );
   }
   return file.subarray(offset, offset + length);
 }

@@ -145,6 +145,7 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
   },
 
   window: convWindow,
+  parameters: (inputs, { residual }) => (inputs.length - (residual ? 1 : 0) > 2 ? [1, 2] : [1]),
   macs: ([x, weight], attrs) =>
     sizeOf(weight.shape) *
     x.shape[0] *

@@ -116,6 +116,7 @@ function defineConvTranspose(name: string, axes: 2 | 3): OpDef<ConvTransposeAttr
       out.data.set(sums as never);
       applyActivation(out, attrs.activation);
     },
+    parameters: () => [1, 2],
     macs: ([x, weight]) => sizeOf(weight.shape) * x.shape[0] * sizeOf(x.shape.slice(2)),
     layout: ([x]) => (axes === 2 && x.dtype === "float32" ? "prefers" : "plain"),
   };

@@ -79,8 +79,15 @@ export const padOp: OpDef<PadAttrs> = {
       y.data[i] = x.data[from];
     });
   },
-  layout: ([x], { pads }) =>
-    isImage(x) && [0, 1, 4, 5].every((side) => pads[side] === 0) ? "follows" : "plain",
+  // Zeros after the last channel are there already in the blocked layout, so such padding is a copy too.
+  layout: ([x], { pads, mode, value }) =>
+    isImage(x) &&
+    mode === "constant" &&
+    pads.every((n) => n >= 0) &&
+    pads[0] + pads[4] + pads[1] === 0 &&
+    (pads[5] === 0 || value === 0)
+      ? "follows"
+      : "plain",
 };
 
 /** Options of pad. */

@@ -50,7 +50,8 @@ function coordinate(o: number, attrs: ResizeAttrs, axis: number, inSize: number)
     case "pytorch_half_pixel":
       return outSize > 1 ? (o + 0.5) / scale - 0.5 : 0;
     case "align_corners":
-      return outSize > 1 ? (o * (inSize - 1)) / (outSize - 1) : 0;
+      // The resized length that the corners align with is scale * size, even where that is a fraction (ONNX's reference).
+      return outSize > 1 ? (o * (inSize - 1)) / (scale * inSize - 1) : 0;
     case "asymmetric":
       return o / scale;
     case "tf_crop_and_resize": {

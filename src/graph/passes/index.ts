@@ -1,5 +1,40 @@
-/** The passes, in order. Filled below. */
+/**
+ * The passes, in order, each with its reason to stand there. A graph can be run before and after each of them, and means the same.
+ *
+ * There is no pass that packs weights: how they are packed depends on the algorithm, and that on the instruction set, so the native
+ * backend packs them when it loads the plan, straight from the model's bytes. A packed form never exists in JavaScript.
+ */
 import type { Target } from "../../core/backend.js";
 import type { Graph } from "../graph.js";
+import { assignLayout } from "./assignLayout.js";
+import { foldBatchNorm } from "./foldBatchNorm.js";
+import { foldConstants } from "./foldConstants.js";
+import { foldPad } from "./foldPad.js";
+import { fuseActivation, fuseAdd } from "./fuse.js";
+import { recogniseActivations } from "./recogniseActivations.js";
+import { removeDead } from "./removeDead.js";
+import { removeNoOps } from "./removeNoOps.js";
 
-export function optimize(_graph: Graph, _target: Target): void {}
+/** Rewrites a graph in place; gives the number of rewrites. */
+export interface Pass {
+  readonly name: string;
+  apply(graph: Graph, target: Target): number;
+}
+
+export const passes: readonly Pass[] = [
+  removeNoOps, // so that patterns meet their neighbours
+  foldConstants, // so that weights are constants
+  recogniseActivations, // before the parts of an activation are folded into something else
+  removeDead, // so that the parts of a recognised activation do not count as readers
+  foldBatchNorm, // before activations hide the product in front of them
+  foldPad,
+  fuseAdd, // before fuseActivation: the sum comes first in an epilogue
+  fuseActivation,
+  removeDead,
+  assignLayout, // last: sees the ops that will run
+];
+
+/** Applies every pass. */
+export function optimize(graph: Graph, target: Target): void {
+  for (const pass of passes) pass.apply(graph, target);
+}

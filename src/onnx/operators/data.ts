@@ -1,12 +1,13 @@
 /** Operators that move, shape and make data. What only shapes becomes a constant here. */
-import { normalizeAxes, normalizeAxis, broadcastShapes, sizeOf } from "../../core/shape.js";
+import { broadcastShapes, normalizeAxes, normalizeAxis, sizeOf } from "../../core/shape.js";
 import { readNumber, Tensor, writeNumber } from "../../core/tensor.js";
 import * as data from "../../ops/data.js";
 import { padOp } from "../../ops/pad.js";
 import { cumSumOp } from "../../ops/reduce.js";
 import type { Converter, NodeContext } from "../context.js";
 
-const int64s = (values: readonly number[]): Tensor => new Tensor(BigInt64Array.from(values.map(BigInt)), [values.length]);
+const int64s = (values: readonly number[]): Tensor =>
+  new Tensor(BigInt64Array.from(values.map(BigInt)), [values.length]);
 
 const constant: Converter = (c) => {
   const tensor = c.tensor("value");
@@ -33,7 +34,9 @@ const constantOfShape: Converter = (c) => {
 };
 
 const range: Converter = (c) => {
-  const [start, limit, delta] = [0, 1, 2].map((i) => readNumber(c.constant(i, ["start", "limit", "delta"][i]), 0));
+  const [start, limit, delta] = [0, 1, 2].map((i) =>
+    readNumber(c.constant(i, ["start", "limit", "delta"][i]), 0),
+  );
   const { dtype } = c.input(0).type;
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   if (!Number.isSafeInteger(count)) throw c.invalid("with a delta that is not 0", `${delta}`);
@@ -53,7 +56,9 @@ const shape: Converter = (c) => {
   return [c.made([picked.length], () => int64s(picked))];
 };
 
-const size: Converter = (c) => [c.made([], () => Tensor.from(sizeOf(c.input(0).type.shape), "int64"))];
+const size: Converter = (c) => [
+  c.made([], () => Tensor.from(sizeOf(c.input(0).type.shape), "int64")),
+];
 
 const reshape: Converter = (c) => {
   const x = c.input(0);
@@ -61,8 +66,13 @@ const reshape: Converter = (c) => {
   const keepZero = c.int("allowzero", 0) === 1;
   const sizes = wanted.map((n, axis) => (n === 0 && !keepZero ? (x.type.shape[axis] ?? 0) : n));
   const known = sizes.reduce((product, n) => (n === -1 ? product : product * n), 1);
-  const complete = sizes.map((n) => (n === -1 ? (known === 0 ? 0 : sizeOf(x.type.shape) / known) : n));
-  if (wanted.filter((n) => n === -1).length > 1 || complete.some((n) => !Number.isInteger(n) || n < 0)) {
+  const complete = sizes.map((n) =>
+    n === -1 ? (known === 0 ? 0 : sizeOf(x.type.shape) / known) : n,
+  );
+  if (
+    wanted.filter((n) => n === -1).length > 1 ||
+    complete.some((n) => !Number.isInteger(n) || n < 0)
+  ) {
     throw c.invalid(`with a shape for ${sizeOf(x.type.shape)} elements`, `[${wanted.join(", ")}]`);
   }
   return c.emit(data.reshapeOp, [x], { shape: complete });
@@ -71,20 +81,29 @@ const reshape: Converter = (c) => {
 const flatten: Converter = (c) => {
   const { shape: sizes } = c.input(0).type;
   const axis = c.int("axis", 1);
-  if (axis < -sizes.length || axis > sizes.length) throw c.invalid(`with an axis from ${-sizes.length} to ${sizes.length}`, `${axis}`);
+  if (axis < -sizes.length || axis > sizes.length)
+    throw c.invalid(`with an axis from ${-sizes.length} to ${sizes.length}`, `${axis}`);
   const at = axis < 0 ? axis + sizes.length : axis;
-  return c.emit(data.reshapeOp, [c.input(0)], { shape: [sizeOf(sizes.slice(0, at)), sizeOf(sizes.slice(at))] });
+  return c.emit(data.reshapeOp, [c.input(0)], {
+    shape: [sizeOf(sizes.slice(0, at)), sizeOf(sizes.slice(at))],
+  });
 };
 
 /** Axes from an attribute (older models) or an input. */
-const axesOf = (c: NodeContext, since: number): number[] | undefined => (c.opset < since ? c.ints("axes") : c.optionalIntegers(1, "axes"));
+const axesOf = (c: NodeContext, since: number): number[] | undefined =>
+  c.opset < since ? c.ints("axes") : c.optionalIntegers(1, "axes");
 
 const squeeze: Converter = (c) => {
   const { shape: sizes } = c.input(0).type;
   const given = axesOf(c, 13);
-  const axes = given ? normalizeAxes("axes", given, sizes.length) : sizes.flatMap((n, axis) => (n === 1 ? [axis] : []));
-  if (axes.some((axis) => sizes[axis] !== 1)) throw c.invalid("of axes of size 1", `axes [${axes.join(", ")}] of (${sizes.join(", ")})`);
-  return c.emit(data.reshapeOp, [c.input(0)], { shape: sizes.filter((_, axis) => !axes.includes(axis)) });
+  const axes = given
+    ? normalizeAxes("axes", given, sizes.length)
+    : sizes.flatMap((n, axis) => (n === 1 ? [axis] : []));
+  if (axes.some((axis) => sizes[axis] !== 1))
+    throw c.invalid("of axes of size 1", `axes [${axes.join(", ")}] of (${sizes.join(", ")})`);
+  return c.emit(data.reshapeOp, [c.input(0)], {
+    shape: sizes.filter((_, axis) => !axes.includes(axis)),
+  });
 };
 
 const unsqueeze: Converter = (c) => {
@@ -94,17 +113,29 @@ const unsqueeze: Converter = (c) => {
   const rank = sizes.length + given.length;
   const axes = normalizeAxes("axes", given, rank);
   const rest = [...sizes];
-  return c.emit(data.reshapeOp, [c.input(0)], { shape: Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : (rest.shift() as number))) });
+  return c.emit(data.reshapeOp, [c.input(0)], {
+    shape: Array.from({ length: rank }, (_, axis) =>
+      axes.includes(axis) ? 1 : (rest.shift() as number),
+    ),
+  });
 };
 
 const transpose: Converter = (c) => {
   const rank = c.input(0).type.shape.length;
-  return c.emit(data.transposeOp, [c.input(0)], { perm: c.ints("perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i) });
+  return c.emit(data.transposeOp, [c.input(0)], {
+    perm: c.ints("perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i),
+  });
 };
 
 const concat: Converter = (c) => {
   const inputs = c.inputs();
-  return c.emit(data.concatOp, inputs, { axis: normalizeAxis("axis", c.int("axis", c.opset < 4 ? 1 : undefined), inputs[0].type.shape.length) });
+  return c.emit(data.concatOp, inputs, {
+    axis: normalizeAxis(
+      "axis",
+      c.int("axis", c.opset < 4 ? 1 : undefined),
+      inputs[0].type.shape.length,
+    ),
+  });
 };
 
 const split: Converter = (c) => {
@@ -114,7 +145,9 @@ const split: Converter = (c) => {
   const parts = c.int("num_outputs", c.outputCount);
   // Equal parts; where they cannot be, the last is smaller.
   const part = Math.ceil(sizes[axis] / parts);
-  const equal = Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(part, sizes[axis] - i * part)));
+  const equal = Array.from({ length: parts }, (_, i) =>
+    Math.max(0, Math.min(part, sizes[axis] - i * part)),
+  );
   return c.emit(data.splitOp, [c.input(0)], { axis, sizes: given ?? equal });
 };
 
@@ -147,11 +180,16 @@ const pad: Converter = (c) => {
   const x = c.input(0);
   const rank = x.type.shape.length;
   const mode = c.choice("mode", "constant", ["constant", "reflect", "edge", "wrap"]);
-  const given = c.opset < 11 ? (c.ints(c.has("paddings") ? "paddings" : "pads") ?? []) : c.integers(1, "pads");
+  const given =
+    c.opset < 11 ? (c.ints(c.has("paddings") ? "paddings" : "pads") ?? []) : c.integers(1, "pads");
   const fill = c.opset < 11 ? undefined : c.optionalConstant(2, "constant_value");
   const value = fill ? readNumber(fill, 0) : c.float("value", 0);
-  const axes = (c.opset >= 18 ? c.optionalIntegers(3, "axes") : undefined)?.map((a) => normalizeAxis("axes", a, rank)) ?? x.type.shape.map((_, a) => a);
-  if (given.length !== 2 * axes.length) throw c.invalid(`with ${2 * axes.length} pads`, `${given.length}`);
+  const axes =
+    (c.opset >= 18 ? c.optionalIntegers(3, "axes") : undefined)?.map((a) =>
+      normalizeAxis("axes", a, rank),
+    ) ?? x.type.shape.map((_, a) => a);
+  if (given.length !== 2 * axes.length)
+    throw c.invalid(`with ${2 * axes.length} pads`, `${given.length}`);
   const pads = new Array<number>(2 * rank).fill(0);
   axes.forEach((axis, i) => {
     pads[axis] = given[i];
@@ -163,28 +201,43 @@ const pad: Converter = (c) => {
 const gather =
   (op: typeof data.gatherOp): Converter =>
   (c) =>
-    c.emit(op, [c.input(0), c.input(1)], { axis: normalizeAxis("axis", c.int("axis", 0), c.input(0).type.shape.length) });
+    c.emit(op, [c.input(0), c.input(1)], {
+      axis: normalizeAxis("axis", c.int("axis", 0), c.input(0).type.shape.length),
+    });
 
 const expand: Converter = (c) => {
   const x = c.input(0);
-  return c.emit(data.expandOp, [x], { shape: broadcastShapes("expand", x.type.shape, c.integers(1, "shape")) });
+  return c.emit(data.expandOp, [x], {
+    shape: broadcastShapes("expand", x.type.shape, c.integers(1, "shape")),
+  });
 };
 
-const tile: Converter = (c) => c.emit(data.tileOp, [c.input(0)], { repeats: c.integers(1, "repeats") });
+const tile: Converter = (c) =>
+  c.emit(data.tileOp, [c.input(0)], { repeats: c.integers(1, "repeats") });
 
 const depthToSpace: Converter = (c) =>
-  c.emit(data.depthToSpaceOp, [c.input(0)], { blockSize: c.int("blocksize"), mode: c.choice("mode", "DCR", ["DCR", "CRD"]) });
+  c.emit(data.depthToSpaceOp, [c.input(0)], {
+    blockSize: c.int("blocksize"),
+    mode: c.choice("mode", "DCR", ["DCR", "CRD"]),
+  });
 
 const spaceToDepth: Converter = (c) =>
-  c.emit(data.spaceToDepthOp, [c.input(0)], { blockSize: c.int("blocksize"), mode: c.choice("mode", "DCR", ["DCR", "CRD"]) });
+  c.emit(data.spaceToDepthOp, [c.input(0)], {
+    blockSize: c.int("blocksize"),
+    mode: c.choice("mode", "DCR", ["DCR", "CRD"]),
+  });
 
 /** In inference dropout does nothing; its mask is all true. */
 const dropout: Converter = (c) => {
-  const training = c.opset >= 12 && c.optional(2) && readNumber(c.constant(2, "training_mode"), 0) !== 0;
+  const training =
+    c.opset >= 12 && c.optional(2) && readNumber(c.constant(2, "training_mode"), 0) !== 0;
   const ratio = c.opset >= 12 && c.optional(1) ? readNumber(c.constant(1, "ratio"), 0) : 0.5;
   if (training && ratio !== 0) throw c.unsupported("in inference mode", "training mode");
   const x = c.input(0);
-  return [x, c.wants(1) ? c.made(x.type.shape, () => Tensor.ones(x.type.shape, "bool")) : undefined];
+  return [
+    x,
+    c.wants(1) ? c.made(x.type.shape, () => Tensor.ones(x.type.shape, "bool")) : undefined,
+  ];
 };
 
 const cumSum: Converter = (c) =>
@@ -211,7 +264,8 @@ export const dataOperators: Readonly<Record<string, Converter>> = {
   Pad: pad,
   Gather: gather(data.gatherOp),
   GatherElements: gather(data.gatherElementsOp),
-  GatherND: (c) => c.emit(data.gatherNdOp, [c.input(0), c.input(1)], { batchDims: c.int("batch_dims", 0) }),
+  GatherND: (c) =>
+    c.emit(data.gatherNdOp, [c.input(0), c.input(1)], { batchDims: c.int("batch_dims", 0) }),
   Expand: expand,
   Tile: tile,
   DepthToSpace: depthToSpace,

@@ -3,7 +3,7 @@ import type { DType } from "../../core/dtype.js";
 import type { OpDef } from "../../core/op.js";
 import { readNumber, Tensor } from "../../core/tensor.js";
 import type { Value } from "../../graph/graph.js";
-import { type BinaryAttrs, arithmeticOps, comparisonOps, whereOp } from "../../ops/binary.js";
+import { arithmeticOps, type BinaryAttrs, comparisonOps, whereOp } from "../../ops/binary.js";
 import { castOp } from "../../ops/cast.js";
 import { reshapeOp } from "../../ops/data.js";
 import { predicateOps, type UnaryAttrs, unaryOps } from "../../ops/unary.js";
@@ -23,7 +23,10 @@ function aligned(c: NodeContext): [Value, Value] {
   const axis = c.int("axis") < 0 ? c.int("axis") + rank : c.int("axis");
   const trailing = rank - axis - b.type.shape.length;
   if (trailing <= 0) return [a, b];
-  return [a, c.emitOne(reshapeOp, [b], { shape: [...b.type.shape, ...new Array<number>(trailing).fill(1)] })];
+  return [
+    a,
+    c.emitOne(reshapeOp, [b], { shape: [...b.type.shape, ...new Array<number>(trailing).fill(1)] }),
+  ];
 }
 
 const binary =
@@ -53,7 +56,10 @@ const clip: Converter = (c) => {
     const t = c.optionalConstant(i, name);
     return t === undefined ? open : readNumber(t, 0);
   };
-  return c.emit(unaryOps.clip, [c.input(0)], { min: bound("min", 1, Number.NEGATIVE_INFINITY), max: bound("max", 2, Number.POSITIVE_INFINITY) });
+  return c.emit(unaryOps.clip, [c.input(0)], {
+    min: bound("min", 1, Number.NEGATIVE_INFINITY),
+    max: bound("max", 2, Number.POSITIVE_INFINITY),
+  });
 };
 
 /** One slope per channel is written (C,) or (C, 1, 1); what broadcasts already stays. */
@@ -61,25 +67,45 @@ const prelu: Converter = (c) => {
   const [x, slope] = [c.input(0), c.input(1)];
   const { shape } = slope.type;
   const rank = x.type.shape.length;
-  const perChannel = shape.length === 1 && rank > 2 && shape[0] !== 1 && (c.opset < 7 || shape[0] !== x.type.shape[rank - 1]);
-  const fitted = perChannel ? c.emitOne(reshapeOp, [slope], { shape: [shape[0], ...new Array<number>(rank - 2).fill(1)] }) : slope;
+  const perChannel =
+    shape.length === 1 &&
+    rank > 2 &&
+    shape[0] !== 1 &&
+    (c.opset < 7 || shape[0] !== x.type.shape[rank - 1]);
+  const fitted = perChannel
+    ? c.emitOne(reshapeOp, [slope], { shape: [shape[0], ...new Array<number>(rank - 2).fill(1)] })
+    : slope;
   return c.emit(arithmeticOps.prelu, [x, fitted], {});
 };
 
 const cast: Converter = (c) => {
-  const names: Record<string, number> = { FLOAT: 1, UINT8: 2, INT8: 3, INT32: 6, INT64: 7, BOOL: 9, FLOAT16: 10, DOUBLE: 11 };
+  const names: Record<string, number> = {
+    FLOAT: 1,
+    UINT8: 2,
+    INT8: 3,
+    INT32: 6,
+    INT64: 7,
+    BOOL: 9,
+    FLOAT16: 10,
+    DOUBLE: 11,
+  };
   const to = c.opset < 6 ? (names[c.string("to", "")] ?? 0) : c.int("to");
   return castTo(c, c.input(0), dtypeOfElement(to, `Cast ${c.place}`));
 };
 
-const castTo = (c: NodeContext, x: Value, to: DType): Value[] => (x.type.dtype === to ? [x] : c.emit(castOp, [x], { to }));
+const castTo = (c: NodeContext, x: Value, to: DType): Value[] =>
+  x.type.dtype === to ? [x] : c.emit(castOp, [x], { to });
 
 const isInf: Converter = (c) => {
-  if (c.int("detect_negative", 1) !== 1 || c.int("detect_positive", 1) !== 1) throw c.unsupported("for both signs", "one sign");
+  if (c.int("detect_negative", 1) !== 1 || c.int("detect_positive", 1) !== 1)
+    throw c.unsupported("for both signs", "one sign");
   return c.emit(predicateOps.isInf, [c.input(0)], {});
 };
 
-const gelu: Converter = (c) => c.emit(unaryOps.gelu, [c.input(0)], { approximate: c.choice("approximate", "none", ["none", "tanh"]) });
+const gelu: Converter = (c) =>
+  c.emit(unaryOps.gelu, [c.input(0)], {
+    approximate: c.choice("approximate", "none", ["none", "tanh"]),
+  });
 
 const alpha = (fallback: number) => (c: NodeContext) => ({ alpha: c.float("alpha", fallback) });
 
@@ -87,11 +113,17 @@ export const elementwise: Readonly<Record<string, Converter>> = {
   Relu: unary("relu"),
   LeakyRelu: unary("leakyRelu", alpha(0.01)),
   Elu: unary("elu", alpha(1)),
-  Selu: unary("selu", (c) => ({ alpha: c.float("alpha", 1.6732632423543772), gamma: c.float("gamma", 1.0507009873554805) })),
+  Selu: unary("selu", (c) => ({
+    alpha: c.float("alpha", 1.6732632423543772),
+    gamma: c.float("gamma", 1.0507009873554805),
+  })),
   Celu: unary("celu", alpha(1)),
   Gelu: gelu,
   Sigmoid: unary("sigmoid"),
-  HardSigmoid: unary("hardSigmoid", (c) => ({ alpha: c.float("alpha", 0.2), beta: c.float("beta", 0.5) })),
+  HardSigmoid: unary("hardSigmoid", (c) => ({
+    alpha: c.float("alpha", 0.2),
+    beta: c.float("beta", 0.5),
+  })),
   HardSwish: unary("hardSwish"),
   Swish: unary("silu", alpha(1)),
   Mish: unary("mish"),
@@ -103,9 +135,30 @@ export const elementwise: Readonly<Record<string, Converter>> = {
   Clip: clip,
   PRelu: prelu,
   ...Object.fromEntries(
-    ["Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"].map(
-      (name) => [name, unary(name.toLowerCase())],
-    ),
+    [
+      "Erf",
+      "Exp",
+      "Log",
+      "Sqrt",
+      "Reciprocal",
+      "Abs",
+      "Neg",
+      "Floor",
+      "Ceil",
+      "Round",
+      "Sign",
+      "Sin",
+      "Cos",
+      "Tan",
+      "Asin",
+      "Acos",
+      "Atan",
+      "Sinh",
+      "Cosh",
+      "Asinh",
+      "Acosh",
+      "Atanh",
+    ].map((name) => [name, unary(name.toLowerCase())]),
   ),
   Not: (c) => c.emit(predicateOps.not, [c.input(0)], {}),
   IsNaN: (c) => c.emit(predicateOps.isNaN, [c.input(0)], {}),

@@ -1,18 +1,30 @@
 /** Normalisations and softmax. */
+
+import type { OpDef } from "../../core/op.js";
 import { normalizeAxis, sizeOf } from "../../core/shape.js";
 import { Tensor } from "../../core/tensor.js";
 import type { Value } from "../../graph/graph.js";
 import { arithmeticOps } from "../../ops/binary.js";
 import { reshapeOp } from "../../ops/data.js";
-import { batchNormOp, groupNormOp, instanceNormOp, layerNormOp, localResponseNormOp, lpNormalizeOp, meanVarianceNormOp } from "../../ops/norm.js";
+import {
+  batchNormOp,
+  groupNormOp,
+  instanceNormOp,
+  layerNormOp,
+  localResponseNormOp,
+  lpNormalizeOp,
+  meanVarianceNormOp,
+} from "../../ops/norm.js";
 import { reduceOps } from "../../ops/reduce.js";
 import { type AxisAttrs, hardmaxOp, logSoftmaxOp, softmaxOp } from "../../ops/softmax.js";
 import { unaryOps } from "../../ops/unary.js";
-import type { OpDef } from "../../core/op.js";
 import type { Converter, NodeContext } from "../context.js";
 
 const batchNorm: Converter = (c) => {
-  const training = c.opset >= 14 ? c.int("training_mode", 0) === 1 : c.opset < 7 && c.int("is_test", 0) === 0 && c.wants(1);
+  const training =
+    c.opset >= 14
+      ? c.int("training_mode", 0) === 1
+      : c.opset < 7 && c.int("is_test", 0) === 0 && c.wants(1);
   if (training) throw c.unsupported("in inference mode", "training mode");
   if (c.int("spatial", 1) !== 1) throw c.unsupported("with spatial 1", "0");
   return c.emit(batchNormOp, c.inputs().slice(0, 5), { eps: c.float("epsilon", 1e-5) });
@@ -23,10 +35,13 @@ function alongAxis(op: OpDef<AxisAttrs>): Converter {
   return (c) => {
     const x = c.input(0);
     const { shape } = x.type;
-    if (c.opset >= 13) return c.emit(op, [x], { axis: normalizeAxis("axis", c.int("axis", -1), shape.length) });
+    if (c.opset >= 13)
+      return c.emit(op, [x], { axis: normalizeAxis("axis", c.int("axis", -1), shape.length) });
     const axis = normalizeAxis("axis", c.int("axis", 1), shape.length);
     if (axis === shape.length - 1) return c.emit(op, [x], { axis });
-    const flat = c.emitOne(reshapeOp, [x], { shape: [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis))] });
+    const flat = c.emitOne(reshapeOp, [x], {
+      shape: [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis))],
+    });
     return c.emit(reshapeOp, c.emit(op, [flat], { axis: 1 }), { shape });
   };
 }
@@ -44,11 +59,24 @@ const layerNorm: Converter = (c) => {
 };
 
 /** 1 / sqrt(mean((x - mean)^2) + eps) */
-function inverseDeviation(c: NodeContext, x: Value, mean: Value, axes: number[], eps: number): Value {
+function inverseDeviation(
+  c: NodeContext,
+  x: Value,
+  mean: Value,
+  axes: number[],
+  eps: number,
+): Value {
   const off = c.emitOne(arithmeticOps.sub, [x, mean], {});
-  const variance = c.emitOne(reduceOps.reduceMean, c.emit(arithmeticOps.mul, [off, off], {}), { axes, keepDims: true });
+  const variance = c.emitOne(reduceOps.reduceMean, c.emit(arithmeticOps.mul, [off, off], {}), {
+    axes,
+    keepDims: true,
+  });
   const epsilon = c.made([], () => Tensor.full([], eps));
-  const deviation = c.emitOne(unaryOps.sqrt, c.emit(arithmeticOps.add, [variance, epsilon], {}), {});
+  const deviation = c.emitOne(
+    unaryOps.sqrt,
+    c.emit(arithmeticOps.add, [variance, epsilon], {}),
+    {},
+  );
   return c.emitOne(unaryOps.reciprocal, [deviation], {});
 }
 
@@ -61,23 +89,39 @@ const groupNorm: Converter = (c) => {
   const perChannel = (v: Value): Value => {
     if (v.type.shape[0] === channels || c.opset >= 21) return v;
     const each = c.emitOne(reshapeOp, [v], { shape: [groups, 1] });
-    const ones = c.made([1, channels / groups], () => Tensor.ones([1, channels / groups], v.type.dtype));
+    const ones = c.made([1, channels / groups], () =>
+      Tensor.ones([1, channels / groups], v.type.dtype),
+    );
     return c.emitOne(reshapeOp, c.emit(arithmeticOps.mul, [each, ones], {}), { shape: [channels] });
   };
-  return c.emit(groupNormOp, [x, perChannel(scale), perChannel(bias)], { groups, eps: c.float("epsilon", 1e-5) });
+  return c.emit(groupNormOp, [x, perChannel(scale), perChannel(bias)], {
+    groups,
+    eps: c.float("epsilon", 1e-5),
+  });
 };
 
 const lrn: Converter = (c) =>
-  c.emit(localResponseNormOp, [c.input(0)], { size: c.int("size"), alpha: c.float("alpha", 1e-4), beta: c.float("beta", 0.75), k: c.float("bias", 1) });
+  c.emit(localResponseNormOp, [c.input(0)], {
+    size: c.int("size"),
+    alpha: c.float("alpha", 1e-4),
+    beta: c.float("beta", 0.75),
+    k: c.float("bias", 1),
+  });
 
 export const norms: Readonly<Record<string, Converter>> = {
   BatchNormalization: batchNorm,
-  InstanceNormalization: (c) => c.emit(instanceNormOp, c.inputs(), { eps: c.float("epsilon", 1e-5) }),
+  InstanceNormalization: (c) =>
+    c.emit(instanceNormOp, c.inputs(), { eps: c.float("epsilon", 1e-5) }),
   GroupNormalization: groupNorm,
   LayerNormalization: layerNorm,
   LRN: lrn,
-  LpNormalization: (c) => c.emit(lpNormalizeOp, [c.input(0)], { p: c.int("p", 2), axis: normalizeAxis("axis", c.int("axis", -1), c.input(0).type.shape.length) }),
-  MeanVarianceNormalization: (c) => c.emit(meanVarianceNormOp, [c.input(0)], { axes: c.ints("axes") ?? [0, 2, 3] }),
+  LpNormalization: (c) =>
+    c.emit(lpNormalizeOp, [c.input(0)], {
+      p: c.int("p", 2),
+      axis: normalizeAxis("axis", c.int("axis", -1), c.input(0).type.shape.length),
+    }),
+  MeanVarianceNormalization: (c) =>
+    c.emit(meanVarianceNormOp, [c.input(0)], { axes: c.ints("axes") ?? [0, 2, 3] }),
   Softmax: alongAxis(softmaxOp),
   LogSoftmax: alongAxis(logSoftmaxOp),
   Hardmax: alongAxis(hardmaxOp),

@@ -34,17 +34,37 @@ const topK: Converter = (c) =>
     sorted: c.int("sorted", 1) === 1,
   });
 
-const COORDINATES: readonly Coordinates[] = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"];
+const COORDINATES: readonly Coordinates[] = [
+  "half_pixel",
+  "half_pixel_symmetric",
+  "pytorch_half_pixel",
+  "align_corners",
+  "asymmetric",
+  "tf_crop_and_resize",
+];
 
 /** Output sizes and scales from what a Resize gives: scales, or sizes with a policy for the aspect ratio. */
-function target(c: NodeContext, shape: readonly number[], scalesAt: number, sizesAt: number): { sizes: number[]; scales: number[] } {
-  const axes = c.opset >= 18 && c.ints("axes") ? (c.ints("axes") as number[]).map((a) => normalizeAxis("axes", a, shape.length)) : shape.map((_, a) => a);
+function target(
+  c: NodeContext,
+  shape: readonly number[],
+  scalesAt: number,
+  sizesAt: number,
+): { sizes: number[]; scales: number[] } {
+  const axes =
+    c.opset >= 18 && c.ints("axes")
+      ? (c.ints("axes") as number[]).map((a) => normalizeAxis("axes", a, shape.length))
+      : shape.map((_, a) => a);
   const givenSizes = sizesAt >= 0 && c.optional(sizesAt) ? c.integers(sizesAt, "sizes") : [];
   const sizes = [...shape];
   const scales = shape.map(() => 1);
   if (givenSizes.length > 0) {
-    if (givenSizes.length !== axes.length) throw c.invalid(`with ${axes.length} sizes`, `${givenSizes.length}`);
-    const policy = c.choice("keep_aspect_ratio_policy", "stretch", ["stretch", "not_larger", "not_smaller"]);
+    if (givenSizes.length !== axes.length)
+      throw c.invalid(`with ${axes.length} sizes`, `${givenSizes.length}`);
+    const policy = c.choice("keep_aspect_ratio_policy", "stretch", [
+      "stretch",
+      "not_larger",
+      "not_smaller",
+    ]);
     const ratios = axes.map((axis, i) => givenSizes[i] / shape[axis]);
     const shared = policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
     axes.forEach((axis, i) => {
@@ -53,8 +73,12 @@ function target(c: NodeContext, shape: readonly number[], scalesAt: number, size
     });
     return { sizes, scales };
   }
-  const given = scalesAt < 0 ? (c.floats("scales") ?? []) : Array.from(c.constant(scalesAt, "scales").data, Number);
-  if (given.length !== axes.length || given.some((s) => !(s > 0) || !Number.isFinite(s))) throw c.invalid(`with ${axes.length} scales > 0`, `[${given.join(", ")}]`);
+  const given =
+    scalesAt < 0
+      ? (c.floats("scales") ?? [])
+      : Array.from(c.constant(scalesAt, "scales").data, Number);
+  if (given.length !== axes.length || given.some((s) => !(s > 0) || !Number.isFinite(s)))
+    throw c.invalid(`with ${axes.length} scales > 0`, `[${given.join(", ")}]`);
   axes.forEach((axis, i) => {
     scales[axis] = given[i];
     sizes[axis] = Math.floor(shape[axis] * given[i]);
@@ -67,14 +91,23 @@ const resize: Converter = (c) => {
   const { shape } = x.type;
   const mode = c.choice("mode", "nearest", ["nearest", "linear", "cubic"]);
   const old = c.opset < 11;
-  const coordinates = old ? "asymmetric" : c.choice<Coordinates>("coordinate_transformation_mode", "half_pixel", COORDINATES);
+  const coordinates = old
+    ? "asymmetric"
+    : c.choice<Coordinates>("coordinate_transformation_mode", "half_pixel", COORDINATES);
   const { sizes, scales } = old ? target(c, shape, 1, -1) : target(c, shape, 2, 3);
   return c.emit(resizeOp, [x], {
     sizes,
     scales,
     mode,
     coordinates,
-    nearest: old ? "floor" : c.choice("nearest_mode", "round_prefer_floor", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]),
+    nearest: old
+      ? "floor"
+      : c.choice("nearest_mode", "round_prefer_floor", [
+          "round_prefer_floor",
+          "round_prefer_ceil",
+          "floor",
+          "ceil",
+        ]),
     cubicA: c.float("cubic_coeff_a", -0.75),
     excludeOutside: c.int("exclude_outside", 0) === 1,
     antialias: c.int("antialias", 0) === 1,
@@ -86,8 +119,11 @@ const resize: Converter = (c) => {
 /** The region of interest, begins then ends, for every axis; the whole for axes that are not named. */
 function roi(c: NodeContext, rank: number): number[] {
   const given = Array.from(c.constant(1, "roi").data, Number);
-  const axes = (c.opset >= 18 ? c.ints("axes") : undefined)?.map((a) => normalizeAxis("axes", a, rank)) ?? Array.from({ length: rank }, (_, a) => a);
-  if (given.length !== 2 * axes.length) throw c.invalid(`with ${2 * axes.length} numbers of roi`, `${given.length}`);
+  const axes =
+    (c.opset >= 18 ? c.ints("axes") : undefined)?.map((a) => normalizeAxis("axes", a, rank)) ??
+    Array.from({ length: rank }, (_, a) => a);
+  if (given.length !== 2 * axes.length)
+    throw c.invalid(`with ${2 * axes.length} numbers of roi`, `${given.length}`);
   const full = [...new Array<number>(rank).fill(0), ...new Array<number>(rank).fill(1)];
   axes.forEach((axis, i) => {
     full[axis] = given[i];

@@ -1,0 +1,160 @@
+/**
+ * Finds and loads the native binary, and says what it exports.
+ *
+ * Order: XCORR_BINARY (a path), a prebuilt binary of this platform beside the package, then a build from source found by `bindings`.
+ * Paths of prebuilt binaries are literals, so that bundlers and file tracers see them.
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { TypedArray } from "../core/dtype.js";
+import { AddonError } from "../core/errors.js";
+import type { TensorType } from "../core/op.js";
+
+/** A tensor as the addon takes it: memory borrowed for one call. */
+export interface NativeTensor extends TensorType {
+  readonly data: TypedArray;
+}
+
+export interface NativeValue extends TensorType {
+  readonly layout: string;
+  /** Bytes from the start of the arena; of no meaning for constants. */
+  readonly offset: number;
+  readonly constant?: TypedArray;
+}
+
+export interface NativePlan {
+  readonly values: readonly NativeValue[];
+  readonly steps: readonly {
+    op: string;
+    attrs: object;
+    inputs: readonly number[];
+    outputs: readonly number[];
+  }[];
+  readonly arenaBytes: number;
+}
+
+/** What the addon made of a step: without an algorithm it has no kernel for it. */
+export interface NativeStepInfo {
+  readonly algorithm?: string;
+  readonly declined: string;
+  readonly packedBytes?: number;
+}
+
+/** The memory of one run. */
+export type Arena = { readonly __arena: never };
+
+/** A loaded plan. Methods take indices of Plan.values and ranges of Plan.steps. */
+export interface NativeProgram {
+  open(): Arena;
+  close(arena: Arena): void;
+  write(arena: Arena, value: number, data: TypedArray): void;
+  read(arena: Arena, value: number, into: TypedArray): void;
+  run(arena: Arena, first: number, last: number): void;
+  /** false if it was cancelled; milliseconds per step if timed. */
+  runAsync(arena: Arena, first: number, last: number, timed: boolean): Promise<false | number[]>;
+  cancel(arena: Arena): void;
+  steps(): NativeStepInfo[];
+  dispose(): void;
+}
+
+export interface Addon {
+  /** Instruction sets that this machine can run, best first. */
+  readonly isas: readonly string[];
+  /** Names of the ops that have kernels. */
+  readonly ops: readonly string[];
+  /** CPUs that this process may use, at most 16. */
+  readonly threads: number;
+  /** Runs one op now; gives the reason if there is no kernel for it. */
+  run(
+    isa: string,
+    threads: number | undefined,
+    op: string,
+    attrs: object,
+    inputs: readonly NativeTensor[],
+    outputs: readonly NativeTensor[],
+  ): string | undefined;
+  readonly Program: new (plan: NativePlan, isa: string, threads?: number) => NativeProgram;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+/** Candidates in order: what it is, and how it is loaded. */
+function candidates(): [string, () => Addon][] {
+  const binary = process.env.XCORR_BINARY;
+  if (binary) return [[binary, () => require(binary)]];
+  const list: [string, () => Addon][] = [];
+  switch (`${process.platform}-${process.arch}`) {
+    case "linux-x64":
+      list.push(
+        isMusl()
+          ? ["prebuilds/linuxmusl-x64.node", () => require("../../prebuilds/linuxmusl-x64.node")]
+          : ["prebuilds/linux-x64.node", () => require("../../prebuilds/linux-x64.node")],
+      );
+      break;
+    case "linux-arm64":
+      list.push(
+        isMusl()
+          ? [
+              "prebuilds/linuxmusl-arm64.node",
+              () => require("../../prebuilds/linuxmusl-arm64.node"),
+            ]
+          : ["prebuilds/linux-arm64.node", () => require("../../prebuilds/linux-arm64.node")],
+      );
+      break;
+    case "darwin-arm64":
+      list.push([
+        "prebuilds/darwin-arm64.node",
+        () => require("../../prebuilds/darwin-arm64.node"),
+      ]);
+      break;
+    case "darwin-x64":
+      list.push(["prebuilds/darwin-x64.node", () => require("../../prebuilds/darwin-x64.node")]);
+      break;
+    case "win32-x64":
+      list.push(["prebuilds/win32-x64.node", () => require("../../prebuilds/win32-x64.node")]);
+      break;
+  }
+  list.push([
+    "a build from source (build/Release/xcorr.node)",
+    () => require("bindings")({ bindings: "xcorr", module_root: packageRoot() }),
+  ]);
+  return list;
+}
+
+const packageRoot = (): string => fileURLToPath(new URL("../..", import.meta.url));
+
+/** Whether libc is musl (Alpine): the report of a process on glibc names its version. */
+function isMusl(): boolean {
+  if (process.platform !== "linux") return false;
+  const reporter: { excludeNetwork?: boolean; getReport(): object } = process.report;
+  // Listing the network's interfaces is what makes a report slow.
+  reporter.excludeNetwork = true;
+  const report: { header?: { glibcVersionRuntime?: string } } = reporter.getReport();
+  return report.header?.glibcVersionRuntime === undefined;
+}
+
+/**
+ * The addon. @throws {AddonError} that lists what was tried and what to do
+ */
+export function loadAddon(): Addon {
+  if (loaded) return loaded;
+  const tried: string[] = [];
+  for (const [name, load] of candidates()) {
+    try {
+      loaded = load();
+      return loaded;
+    } catch (error) {
+      tried.push(`${name}: ${(error as Error).message.split("\n")[0]}`);
+    }
+  }
+  const platform = `${process.platform}-${process.arch}${isMusl() ? " (musl)" : ""}, Node ${process.version}`;
+  throw new AddonError(
+    [
+      `native backend: expected a binary for ${platform}, got none that loads. Tried:`,
+      ...tried.map((line) => `  - ${line}`),
+      "What to do: in the package's folder run `npm run build:native` (needs Python and a C++17 compiler),",
+      "or name a binary with XCORR_BINARY, or run without one with XCORR_BACKEND=reference.",
+    ].join("\n"),
+  );
+}

@@ -1,0 +1,252 @@
+/**
+ * The native backend: ops and plans on the addon's kernels. What the addon declines (an op, a dtype or an option without a kernel) runs
+ * by the op's reference, between the native steps around it, and explain() says so.
+ */
+import type {
+  Backend,
+  LoadOptions,
+  Plan,
+  Program,
+  StepProfile,
+  StepReport,
+} from "../core/backend.js";
+import { DTYPES } from "../core/dtype.js";
+import { DisposedError, expected, OptionError } from "../core/errors.js";
+import type { OpDef } from "../core/op.js";
+import { sizeOf } from "../core/shape.js";
+import { Tensor } from "../core/tensor.js";
+import {
+  type Arena,
+  loadAddon,
+  type NativeProgram,
+  type NativeStepInfo,
+  type NativeTensor,
+} from "./addon.js";
+import { describeStep, runStep } from "./reference.js";
+
+export interface NativeOptions {
+  /** Instruction set; default: the best that the machine has. */
+  readonly isa?: string;
+  readonly threads?: number;
+}
+
+/**
+ * @throws {AddonError} if no binary loads
+ * @throws {OptionError} if the machine does not have the instruction set
+ */
+export function nativeBackend(options: NativeOptions = {}): Backend {
+  const addon = loadAddon();
+  const isa = options.isa ?? addon.isas[0];
+  if (!addon.isas.includes(isa)) {
+    throw new OptionError(
+      expected(
+        "native backend",
+        `an instruction set that this machine has (${addon.isas.join(", ")})`,
+        `"${isa}"`,
+      ),
+    );
+  }
+  return {
+    name: "native",
+    isa,
+    target: { blocked: true },
+    run(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void {
+      const declined = addon.ops.includes(op.name)
+        ? addon.run(
+            isa,
+            options.threads,
+            op.name,
+            attrs,
+            inputs.map(toNative),
+            outputs.map(toNative),
+          )
+        : "no native kernel";
+      if (declined !== undefined) op.reference(inputs, attrs, outputs);
+    },
+    load: (plan: Plan, load: LoadOptions = {}): Program =>
+      new NativePlanProgram(plan, isa, load.threads ?? options.threads),
+  };
+}
+
+const toNative = ({ dtype, shape, data }: Tensor): NativeTensor => ({ dtype, shape, data });
+
+/** A run of steps that all have kernels, or one step that has none. */
+interface Segment {
+  readonly first: number;
+  readonly last: number;
+  readonly native: boolean;
+}
+
+class NativePlanProgram implements Program {
+  private readonly program: NativeProgram;
+  private readonly infos: readonly NativeStepInfo[];
+  private readonly segments: readonly Segment[];
+  private disposed = false;
+  /** Runs in flight: native memory is freed when the last ends. */
+  private running = 0;
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly isa: string,
+    threads: number | undefined,
+  ) {
+    const addon = loadAddon();
+    this.program = new addon.Program(
+      {
+        arenaBytes: plan.arenaBytes,
+        values: plan.values.map(({ type, layout, offset, constant }) => ({
+          ...type,
+          layout,
+          offset: Math.max(offset, 0),
+          constant: constant?.data,
+        })),
+        steps: plan.steps.map(({ op, attrs, inputs, outputs }) => ({
+          op: op.name,
+          attrs,
+          inputs,
+          outputs,
+        })),
+      },
+      isa,
+      threads,
+    );
+    this.infos = this.program.steps();
+    this.segments = segmentsOf(this.infos);
+  }
+
+  run(inputs: readonly Tensor[]): Tensor[] {
+    const arena = this.begin(inputs);
+    try {
+      for (const { first, last, native } of this.segments) {
+        if (native) this.program.run(arena, first, last);
+        else this.runReference(arena, first);
+      }
+      return this.results(arena, inputs);
+    } finally {
+      this.end(arena);
+    }
+  }
+
+  async runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Promise<Tensor[]> {
+    return (await this.runSegments(inputs, false, signal)).outputs;
+  }
+
+  async profile(inputs: readonly Tensor[]): Promise<{ outputs: Tensor[]; steps: StepProfile[] }> {
+    const { outputs, times } = await this.runSegments(inputs, true);
+    return { outputs, steps: this.steps().map((step, s) => ({ ...step, ms: times[s] })) };
+  }
+
+  steps(): StepReport[] {
+    return this.plan.steps.map((_, s) => {
+      const { algorithm, declined } = this.infos[s];
+      return {
+        ...describeStep(this.plan, s),
+        algorithm: algorithm ?? "reference",
+        declined,
+        isa: algorithm === undefined ? "reference" : this.isa,
+      };
+    });
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    if (this.running === 0) this.program.dispose();
+  }
+
+  private async runSegments(
+    inputs: readonly Tensor[],
+    timed: boolean,
+    signal?: AbortSignal,
+  ): Promise<{ outputs: Tensor[]; times: number[] }> {
+    const arena = this.begin(inputs);
+    // Outputs that are inputs themselves must be taken before the caller may change them.
+    const taken = inputs.map((t, k) =>
+      this.plan.outputs.includes(this.plan.inputs[k]) ? t.clone() : t,
+    );
+    const times = new Array<number>(this.plan.steps.length).fill(0);
+    const cancel = () => this.program.cancel(arena);
+    signal?.addEventListener("abort", cancel);
+    try {
+      for (const { first, last, native } of this.segments) {
+        if (native) {
+          const measured = await this.program.runAsync(arena, first, last, timed);
+          if (measured && timed) for (let s = first; s < last; s++) times[s] = measured[s];
+        } else {
+          const before = performance.now();
+          this.runReference(arena, first);
+          times[first] = performance.now() - before;
+        }
+        signal?.throwIfAborted();
+      }
+      return { outputs: this.results(arena, taken), times };
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      this.end(arena);
+    }
+  }
+
+  private begin(inputs: readonly Tensor[]): Arena {
+    if (this.disposed)
+      throw new DisposedError(
+        "program: expected one in use, got one after dispose(); load it again",
+      );
+    const arena = this.program.open();
+    this.running++;
+    this.plan.inputs.forEach((value, k) => {
+      this.program.write(arena, value, inputs[k].data);
+    });
+    return arena;
+  }
+
+  private end(arena: Arena): void {
+    this.program.close(arena);
+    if (--this.running === 0 && this.disposed) this.program.dispose();
+  }
+
+  private runReference(arena: Arena, step: number): void {
+    const { inputs, outputs } = this.plan.steps[step];
+    const results = runStep(
+      this.plan,
+      step,
+      inputs.map((value) => this.value(arena, value)),
+    );
+    outputs.forEach((value, k) => {
+      this.program.write(arena, value, results[k].data);
+    });
+  }
+
+  /** A value as a tensor: the constant itself, or a copy out of the arena. */
+  private value(arena: Arena, index: number): Tensor {
+    const { type, constant } = this.plan.values[index];
+    if (constant) return constant;
+    const tensor = new Tensor(
+      new DTYPES[type.dtype].array(sizeOf(type.shape)),
+      type.shape,
+      type.dtype,
+    );
+    this.program.read(arena, index, tensor.data);
+    return tensor;
+  }
+
+  private results(arena: Arena, inputs: readonly Tensor[]): Tensor[] {
+    return this.plan.outputs.map((index) => {
+      const input = this.plan.inputs.indexOf(index);
+      if (input >= 0) return inputs[input].clone();
+      const value = this.value(arena, index);
+      return this.plan.values[index].constant ? value.clone() : value;
+    });
+  }
+}
+
+function segmentsOf(infos: readonly NativeStepInfo[]): Segment[] {
+  const segments: Segment[] = [];
+  let first = 0;
+  infos.forEach(({ algorithm }, s) => {
+    if (algorithm !== undefined) return;
+    if (first < s) segments.push({ first, last: s, native: true });
+    segments.push({ first: s, last: s + 1, native: false });
+    first = s + 1;
+  });
+  if (first < infos.length) segments.push({ first, last: infos.length, native: true });
+  return segments;
+}
