@@ -38,17 +38,18 @@ export class OnnxModel implements GraphSource {
   private readonly order: readonly NodeProto[];
 
   /**
+   * @param model   the bytes of the file, or its decoded message
    * @param folder  where the file lies, for weights kept in files beside it
    * @throws {ModelFormatError} if the bytes are no model
    * @throws {UnsupportedOperatorError} if it has operators that we do not, all of them named
    */
   constructor(
-    bytes: Uint8Array,
+    model: Uint8Array | ModelProto,
     private readonly folder?: string,
   ) {
-    const model = decodeModel(bytes);
-    this.graph = graphOf(model);
-    this.opset = opsetOf(model);
+    const message = model instanceof Uint8Array ? decodeModel(model) : model;
+    this.graph = graphOf(message);
+    this.opset = opsetOf(message);
     checkOperators(this.graph, this.opset);
     const initializers = this.graph.initializer.map(
       (t) => [t.name, toTensor(t, `weight ${show(t.name)}`, folder)] as const,

