@@ -1,0 +1,58 @@
+/** xcorr inspect: how a model runs, step by step. */
+import { OptionError, Tensor } from "xcorr";
+import { load, type Network } from "xcorr/onnx";
+
+export interface InspectOptions {
+  readonly shape: string[];
+  readonly json?: boolean;
+  readonly raw?: boolean;
+}
+
+/** Zeros for each input; free sizes as given by --shape name=1x3x224x224, else 1 for the first axis and 224 for the others. */
+function zeroFeeds(net: Network, shapes: readonly string[]): Record<string, Tensor> {
+  const given = new Map(
+    shapes.map((text) => {
+      const [name, sizes] = [
+        text.slice(0, text.lastIndexOf("=")),
+        text.slice(text.lastIndexOf("=") + 1),
+      ];
+      if (!name || !/^\d+(x\d+)*$/.test(sizes))
+        throw new OptionError(`inspect: expected --shape name=1x3x224x224, got "${text}"`);
+      return [name, sizes.split("x").map(Number)];
+    }),
+  );
+  return Object.fromEntries(
+    net.inputs.map(({ name, dtype, shape }) => {
+      const sizes =
+        given.get(name) ??
+        shape.map((n, axis) => (typeof n === "number" ? n : axis === 0 ? 1 : axis === 1 ? 3 : 224));
+      return [name, Tensor.zeros(sizes, dtype)];
+    }),
+  );
+}
+
+export async function inspect(model: string, options: InspectOptions): Promise<void> {
+  using net = await load(model, { optimize: !options.raw });
+  const explanation = net.explain(zeroFeeds(net, options.shape));
+  const macs = explanation.steps.reduce((sum, step) => sum + step.macs, 0);
+  if (options.json) {
+    console.log(
+      JSON.stringify({
+        model,
+        inputs: net.inputs,
+        outputs: net.outputs,
+        macs,
+        arenaBytes: explanation.arenaBytes,
+        steps: explanation.steps,
+      }),
+    );
+    return;
+  }
+  const show = (list: Network["inputs"]) =>
+    list.map(({ name, dtype, shape }) => `${name}: ${dtype} (${shape.join(", ")})`).join("; ");
+  console.log(`${model}\ninputs   ${show(net.inputs)}\noutputs  ${show(net.outputs)}\n`);
+  console.log(explanation.toString());
+  console.log(
+    `\n${explanation.steps.length} steps, ${(macs / 1e6).toFixed(1)} million multiply-adds, ${(explanation.arenaBytes / 2 ** 20).toFixed(1)} MiB of intermediate results`,
+  );
+}
