@@ -26,7 +26,7 @@ export function trace(
     values.set(tensor, value);
     byData.set(tensor.data, value);
   };
-  const valueOf = (tensor: Tensor): Value => {
+  const valueFor = (tensor: Tensor): Value => {
     const known = values.get(tensor);
     if (known) return known;
     const shared = byData.get(tensor.data);
@@ -44,7 +44,7 @@ export function trace(
       attrs: object,
       to: readonly Tensor[],
     ) => {
-      const results = graph.add(op, from.map(valueOf), attrs);
+      const results = graph.add(op, from.map(valueFor), attrs);
       to.forEach((tensor, i) => {
         remember(tensor, results[i]);
       });
@@ -63,7 +63,7 @@ export function trace(
   }
   graph.outputs = results.map((tensor, i) => ({
     name: results.length === 1 ? "output" : `output${i}`,
-    value: valueOf(tensor),
+    value: valueFor(tensor),
   }));
   return graph;
 }

@@ -19,9 +19,13 @@ export function hashUniform(i: number, s: number): number {
 }
 
 /** How a weight is made from u, by the node that reads it first (looking through Unsqueeze) and as which of its inputs. */
-function valueOf(graph: GraphProto, name: string, dims: readonly number[]): (u: number) => number {
+function weightForm(
+  graph: GraphProto,
+  name: string,
+  dims: readonly number[],
+): (u: number) => number {
   const reader = graph.node.find((node) => node.input.includes(name)) as NodeProto;
-  if (reader.opType === "Unsqueeze") return valueOf(graph, reader.output[0], dims);
+  if (reader.opType === "Unsqueeze") return weightForm(graph, reader.output[0], dims);
   const place = reader.input.indexOf(name);
   if ((reader.opType === "Conv" || reader.opType === "Gemm") && place === 1) {
     const transposed = reader.attribute.some(
@@ -58,7 +62,7 @@ export function fillHashed(model: ModelProto): void {
       toTensor(initializers.get(node.input[0]) as TensorProto, "shape").data,
       Number,
     );
-    const value = valueOf(graph, node.output[0], dims);
+    const value = weightForm(graph, node.output[0], dims);
     const data = new Float32Array(dims.reduce((a, b) => a * b, 1));
     for (let i = 0; i < data.length; i++) data[i] = value(hashUniform(i, stream));
     stream++;

@@ -82,7 +82,7 @@ function match(node: Node): Match | undefined {
   for (const operand of node.inputs) {
     const x = otherOf(node, operand);
     const gate = operand.producer;
-    if (!gate || gate.inputs.length !== 1) continue;
+    if (gate?.inputs.length !== 1) continue;
     if (gate.inputs[0] === x && gate.op.name === "sigmoid")
       return { name: "silu", x, attrs: { alpha: 1 } };
     const { alpha, beta } = gate.attrs as { alpha?: number; beta?: number };
