@@ -1,0 +1,175 @@
+/** One table: convolutions and pools of awkward shapes, every instruction set against the reference, eager and compiled, for 1 and 3 threads. */
+import { describe, expect, it } from "vitest";
+import { compile } from "../src/compile.js";
+import { withBackend } from "../src/core/dispatch.js";
+import { Tensor } from "../src/core/tensor.js";
+import * as F from "../src/functional.js";
+import "../src/backends/choose.js";
+import { native, nativeIsas, referenceBackend } from "./support/backends.js";
+import { expectClose } from "./support/compare.js";
+
+/** Small integers: float sums of them are exact, so all backends must agree to the bit. */
+function integers(shape: readonly number[], seed: number): Tensor {
+  const t = Tensor.rand(shape, { seed });
+  for (let i = 0; i < t.size; i++) t.data[i] = Math.floor((t.data[i] as number) * 9) - 4;
+  return t;
+}
+
+interface Case {
+  readonly name: string;
+  readonly inputs: readonly (readonly number[])[];
+  readonly run: (...t: Tensor[]) => Tensor;
+  /** The result is a sum of products of integers. */
+  readonly exact: boolean;
+}
+
+const conv = (x: number[], w: number[], options: F.ConvOptions): Case => ({
+  name: `conv2d (${x}) by (${w}) ${JSON.stringify(options)}`,
+  inputs: [x, w, [w[0]]],
+  run: (a, b, bias) => F.conv2d(a, b, { ...options, bias }),
+  exact: true,
+});
+
+const convs: Case[] = [];
+for (const cin of [1, 3, 7, 8, 9, 17]) {
+  for (const cout of [1, 8, 15, 33, 40])
+    convs.push(conv([1, cin, 6, 7], [cout, cin, 3, 3], { padding: 1 }));
+}
+for (const width of [1, 2, 5, 6, 7, 13, 14, 15, 29])
+  convs.push(
+    conv([2, 8, 3, width], [16, 8, 1, 1], {}),
+    conv([1, 4, 4, width], [9, 4, 3, 1], { padding: [1, 0] }),
+  );
+convs.push(
+  conv([1, 16, 9, 11], [32, 16, 3, 3], { stride: 2, padding: [1, 0, 2, 1] }),
+  conv([1, 12, 9, 11], [20, 12, 3, 3], { stride: 3, dilation: 2, padding: 3 }),
+  conv([1, 3, 17, 19], [24, 3, 7, 7], { stride: 2, padding: 3 }),
+  conv([1, 16, 8, 8], [32, 8, 3, 3], { groups: 2, padding: 1 }),
+  conv([2, 12, 7, 7], [18, 4, 3, 3], { groups: 3, padding: 1 }),
+  conv([1, 32, 6, 6], [64, 4, 1, 1], { groups: 8 }),
+  conv([1, 19, 9, 10], [19, 1, 3, 3], { groups: 19, padding: 1 }),
+  conv([1, 16, 9, 10], [16, 1, 5, 5], { groups: 16, padding: 2, stride: 2 }),
+  conv([1, 5, 9, 10], [15, 1, 3, 3], { groups: 5, padding: 1 }),
+  conv([1, 8, 3, 3], [8, 8, 3, 3], {}),
+  conv([1, 8, 5, 40], [8, 8, 1, 7], { padding: [0, 3], paddingMode: "reflect" }),
+);
+const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
+  name: `${name} (${x})`,
+  inputs: [x],
+  run,
+  exact: false,
+});
+const pools: Case[] = [
+  pool("maxPool2d 2", [1, 3, 6, 8], (x) => F.maxPool2d(x, 2)),
+  pool("maxPool2d 3 stride 2 pad 1 ceil", [2, 9, 7, 8], (x) =>
+    F.maxPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true }),
+  ),
+  pool("maxPool2d dilated", [1, 8, 9, 9], (x) => F.maxPool2d(x, 2, { stride: 1, dilation: 3 })),
+  pool("avgPool2d 3 pad 1", [1, 11, 7, 8], (x) => F.avgPool2d(x, 3, { stride: 2, padding: 1 })),
+  pool("avgPool2d without padding", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }),
+  ),
+  pool("globalAvgPool", [2, 13, 5, 4], F.globalAvgPool),
+  pool("interpolate bilinear", [1, 10, 5, 6], (x) =>
+    F.interpolate(x, { scaleFactor: 2, mode: "bilinear" }),
+  ),
+  pool("hardswish", [1, 9, 5, 4], F.hardswish),
+  pool("sigmoid", [1, 9, 5, 4], F.sigmoid),
+  pool("softmax", [4, 37], (x) => F.softmax(x)),
+  {
+    name: "convTranspose2d",
+    inputs: [[1, 9, 5, 6], [9, 7, 3, 3], [7]],
+    run: (x, w, bias) => F.convTranspose2d(x, w, { bias, stride: 2, padding: 1, outputPadding: 1 }),
+    exact: true,
+  },
+  {
+    name: "convTranspose2d groups",
+    inputs: [
+      [1, 8, 5, 6],
+      [8, 3, 2, 2],
+    ],
+    run: (x, w) => F.convTranspose2d(x, w, { stride: 2, groups: 2 }),
+    exact: true,
+  },
+  {
+    name: "linear",
+    inputs: [[3, 19], [21, 19], [21]],
+    run: (x, w, b) => F.linear(x, w, b),
+    exact: true,
+  },
+  {
+    name: "matmul",
+    inputs: [
+      [2, 5, 24],
+      [24, 33],
+    ],
+    run: F.matmul,
+    exact: true,
+  },
+  {
+    name: "conv, residual, relu",
+    inputs: [
+      [1, 16, 6, 7],
+      [16, 16, 3, 3],
+    ],
+    run: (x, w) => F.relu(F.add(F.conv2d(x, w, { padding: 1 }), x)),
+    exact: true,
+  },
+];
+const cases = [...convs, ...pools];
+
+for (const { isa, available } of nativeIsas()) {
+  describe.runIf(available)(`native:${isa}`, () => {
+    it.each(cases)("$name", ({ inputs, run, exact }) => {
+      for (const [fill, tolerance] of [
+        [
+          (s: readonly number[], i: number) => integers(s, i + 1),
+          exact ? { rtol: 0, atol: 0 } : { rtol: 1e-5, atol: 1e-5 },
+        ],
+        [
+          (s: readonly number[], i: number) => Tensor.randn(s, { seed: i + 1 }),
+          { rtol: 1e-4, atol: 1e-4 },
+        ],
+      ] as const) {
+        const tensors = inputs.map(fill);
+        const expected = withBackend(referenceBackend, () => run(...tensors));
+        expectClose(
+          withBackend(native(isa, 1), () => run(...tensors)),
+          expected,
+          tolerance,
+        );
+        for (const optimize of [true, false]) {
+          const [x, ...weights] = tensors;
+          const one = compile((t) => run(t, ...weights), x, {
+            backend: "native",
+            isa,
+            threads: 1,
+            optimize,
+          });
+          const three = compile((t) => run(t, ...weights), x, {
+            backend: "native",
+            isa,
+            threads: 3,
+            optimize,
+          });
+          const { output } = one.runSync({ input: x });
+          expectClose(output, expected, tolerance);
+          // Bit for bit, whatever the number of threads.
+          expect(three.runSync({ input: x }).output.data).toEqual(output.data);
+        }
+      }
+    });
+
+    it("a NaN in a window comes out, and only there", () => {
+      const x = integers([1, 8, 6, 6], 1);
+      x.data[14] = Number.NaN;
+      const w = integers([8, 8, 3, 3], 2);
+      for (const run of [() => F.relu(F.conv2d(x, w, { padding: 1 })), () => F.maxPool2d(x, 2)]) {
+        expectClose(withBackend(native(isa, 1), run), withBackend(referenceBackend, run), {
+          rtol: 0,
+          atol: 0,
+        });
+      }
+    });
+  });
+}
