@@ -1,0 +1,141 @@
+// The kernels alone, without Node: every table that this CPU supports against naive loops in double precision. Numbers are small integers,
+// so float sums are exact and every kernel must agree to the bit; guard values stand after the end of every output.
+//
+// Built and run by native/test/run.sh, for this machine and, under qemu, for AArch64.
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "../runtime/cpu.h"
+
+namespace {
+
+using xcorr::KernelTable;
+
+int failures = 0;
+constexpr float kGuard = 12345.0f;
+
+uint32_t state = 1;
+float Next() {  // -4 .. 4
+  state = state * 1664525u + 1013904223u;
+  return static_cast<float>(static_cast<int>(state >> 16) % 9 - 4);
+}
+std::vector<float> Fill(size_t n) {
+  std::vector<float> v(n);
+  for (float& x : v) x = Next();
+  return v;
+}
+
+void Expect(float got, double expected, const KernelTable& table, const char* what) {
+  if (static_cast<double>(got) == expected) return;
+  if (++failures < 20) std::printf("%s %s: got %g, expected %g\n", table.name, what, static_cast<double>(got), expected);
+}
+
+// A row of `pixels` outputs from `taps` taps, `unit` channels each.
+void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, int inPixel, bool residual, bool relu) {
+  const int taps = 3;
+  const int narrow = table.lanes >= 8 ? table.lanes : table.tileBlocks * 8;
+  const int lanes = blocks * 8 <= narrow ? narrow : table.tileBlocks * 8;
+  const ptrdiff_t offsets[taps] = {0, 5, 16};
+  const std::vector<float> in = Fill(static_cast<size_t>(pixels * inPixel + 64));
+  const std::vector<float> weights = Fill(static_cast<size_t>(taps * unit * lanes)), bias = Fill(static_cast<size_t>(lanes));
+  const ptrdiff_t outBlock = pixels * 8 + 8;
+  const std::vector<float> add = Fill(static_cast<size_t>(outBlock * blocks));
+  std::vector<float> out(static_cast<size_t>(outBlock * blocks), kGuard);
+  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, blocks, {}};
+  if (relu) args.activation = {xcorr::ActivationKind::kClip, 0.0f, INFINITY};
+  table.ConvTile(args);
+  for (int b = 0; b < blocks; ++b) {
+    for (int i = 0; i < pixels; ++i) {
+      for (int l = 0; l < 8; ++l) {
+        double sum = bias[static_cast<size_t>(b * 8 + l)];
+        for (int t = 0; t < taps; ++t) {
+          for (int u = 0; u < unit; ++u) sum += static_cast<double>(in[static_cast<size_t>(i * inPixel + offsets[t] + u)]) * weights[static_cast<size_t>((t * unit + u) * lanes + b * 8 + l)];
+        }
+        if (residual) sum += add[static_cast<size_t>(b * outBlock + i * 8 + l)];
+        if (relu && sum < 0) sum = 0;
+        Expect(out[static_cast<size_t>(b * outBlock + i * 8 + l)], sum, table, "ConvTile");
+      }
+    }
+    for (int g = 0; g < 8; ++g) Expect(out[static_cast<size_t>(b * outBlock + pixels * 8 + g)], kGuard, table, "ConvTile guard");
+  }
+}
+
+// A row of depthwise, maximum or average over an image of 3 rows.
+void TestWindowRow(const KernelTable& table, int width, int columns, int stride, int dilation, int pad) {
+  const int pixels = (width + 2 * pad - dilation * (columns - 1) - 1) / stride + 1;
+  if (pixels < 1) return;
+  const std::vector<float> image = Fill(static_cast<size_t>(3 * width * 8)), weights = Fill(static_cast<size_t>(3 * columns * 8)), bias = Fill(8);
+  std::vector<float> out(static_cast<size_t>((pixels + 1) * 8), kGuard);
+  xcorr::WindowRowArgs args = {};
+  args.in = image.data() - pad * 8;
+  args.inRow = width * 8;
+  args.stride = stride;
+  args.dilation = dilation;
+  args.rows = 3;
+  args.columns = columns;
+  args.columnBegin = pad;
+  args.columnEnd = pad + width;
+  args.weights = weights.data();
+  args.bias = bias.data();
+  args.out = out.data();
+  args.pixels = pixels;
+  for (int kind = 0; kind < 3; ++kind) {
+    (kind == 0 ? table.DepthwiseRow : kind == 1 ? table.MaxPoolRow : table.AvgPoolRow)(args);
+    for (int x = 0; x < pixels; ++x) {
+      for (int l = 0; l < 8; ++l) {
+        double sum = kind == 0 ? bias[static_cast<size_t>(l)] : 0, best = -INFINITY;
+        int count = 0;
+        for (int i = 0; i < 3; ++i) {
+          for (int j = 0; j < columns; ++j) {
+            const int at = x * stride + j * dilation - pad;
+            if (at < 0 || at >= width) continue;
+            const double v = image[static_cast<size_t>((i * width + at) * 8 + l)];
+            sum += kind == 0 ? v * weights[static_cast<size_t>((i * columns + j) * 8 + l)] : v;
+            best = v > best ? v : best;
+            ++count;
+          }
+        }
+        if (count == 0) continue;
+        const double expected = kind == 0 ? sum : kind == 1 ? best : static_cast<double>(static_cast<float>(sum) / static_cast<float>(count));
+        Expect(out[static_cast<size_t>(x * 8 + l)], expected, table, kind == 0 ? "DepthwiseRow" : kind == 1 ? "MaxPoolRow" : "AvgPoolRow");
+      }
+    }
+    for (int g = 0; g < 8; ++g) Expect(out[static_cast<size_t>(pixels * 8 + g)], kGuard, table, "WindowRow guard");
+  }
+}
+
+void TestElementwise(const KernelTable& table, int64_t count) {
+  const std::vector<float> a = Fill(static_cast<size_t>(count)), b = Fill(static_cast<size_t>(count));
+  std::vector<float> out(static_cast<size_t>(count + 1), kGuard);
+  table.BinaryRun({a.data(), b.data(), out.data(), count, xcorr::Operand::kFull, xcorr::Operand::kFull, xcorr::BinaryKind::kMul, {}});
+  for (int64_t i = 0; i < count; ++i) Expect(out[static_cast<size_t>(i)], static_cast<double>(a[static_cast<size_t>(i)]) * b[static_cast<size_t>(i)], table, "BinaryRun");
+  Expect(out[static_cast<size_t>(count)], kGuard, table, "BinaryRun guard");
+  table.UnaryRun({a.data(), out.data(), count, xcorr::UnaryKind::kExp, {}});
+  for (int64_t i = 0; i < count; ++i) {
+    const double expected = std::exp(static_cast<double>(a[static_cast<size_t>(i)]));
+    if (!(std::fabs(out[static_cast<size_t>(i)] - expected) <= 3e-7 * expected)) Expect(out[static_cast<size_t>(i)], expected, table, "exp");
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const KernelTable* table : xcorr::SupportedTables()) {
+    const int before = failures;
+    for (int pixels = 1; pixels <= table->tilePixels; ++pixels) {
+      for (int blocks = 1; blocks <= table->tileBlocks; ++blocks) {
+        for (int inPixel : {8, 16, 24}) TestConvTile(*table, pixels, blocks, 8, inPixel, pixels % 2 == 0, blocks % 2 == 0);
+        for (int inPixel : {1, 2, 3}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1);
+      }
+    }
+    for (int width : {1, 2, 3, 4, 5, 7, 8, 9, 14}) {
+      for (int columns : {1, 3, 5}) {
+        for (int stride : {1, 2}) TestWindowRow(*table, width, columns, stride, 1 + (columns + width) % 2, columns / 2);
+      }
+    }
+    for (int64_t count : {1, 7, 8, 9, 26}) TestElementwise(*table, count);
+    std::printf("%s: %s\n", table->name, failures == before ? "all kernels agree" : "FAILED");
+  }
+  return failures == 0 ? 0 : 1;
+}

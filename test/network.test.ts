@@ -1,0 +1,108 @@
+/** Networks as services use them: off the event loop, side by side, cancelled, disposed of, in workers that end in the middle. */
+
+import { existsSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { expect, it } from "vitest";
+import {
+  compile,
+  DisposedError,
+  nn,
+  OptionError,
+  ShapeError,
+  Tensor,
+  TensorError,
+} from "../src/index.js";
+import { load } from "../src/onnx/index.js";
+import { expectClose } from "./support/compare.js";
+
+const lenet = fileURLToPath(new URL("./data/models/lenet5_mnist.onnx", import.meta.url));
+const big = new nn.Sequential(
+  ...Array.from({ length: 12 }, (_, i) => new nn.Conv2d(64, 64, 3, { padding: 1, seed: i })),
+);
+const x = Tensor.randn([1, 64, 112, 112], { seed: 1 });
+
+it("runs side by side give what one alone gives, and the event loop stays free", async () => {
+  const net = compile(big, x);
+  const { output } = net.runSync({ input: x });
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const results = await Promise.all(Array.from({ length: 8 }, () => net.run({ input: x })));
+  delay.disable();
+  for (const result of results) expect(result.output.data).toEqual(output.data);
+  expect(delay.percentile(50) / 1e6).toBeLessThan(20);
+  net.dispose();
+}, 60_000);
+
+it("inputs may change as soon as run has been called", async () => {
+  const net = compile(big, x);
+  const { output } = net.runSync({ input: x });
+  const copy = x.clone();
+  const pending = net.run({ input: copy });
+  structuredClone(copy.data.buffer, { transfer: [copy.data.buffer as ArrayBuffer] });
+  expect((await pending).output.data).toEqual(output.data);
+  net.dispose();
+}, 60_000);
+
+it("an abort rejects with the signal's reason, before and during a run", async () => {
+  const net = compile(big, x);
+  await net.run({ input: x });
+  await expect(net.run({ input: x }, { signal: AbortSignal.abort() })).rejects.toThrow("aborted");
+  const controller = new AbortController();
+  const pending = net.run({ input: x }, { signal: controller.signal });
+  controller.abort(new Error("too late"));
+  await expect(pending).rejects.toThrow("too late");
+  expect((await net.run({ input: x })).output.shape).toEqual([1, 64, 112, 112]);
+  net.dispose();
+}, 60_000);
+
+it("dispose in the middle of a run lets it end; later runs are errors", async () => {
+  const net = compile(big, x);
+  const pending = net.run({ input: x });
+  net.dispose();
+  net.dispose();
+  expect((await pending).output.size).toBe(64 * 112 * 112);
+  await expect(net.run({ input: x })).rejects.toThrow(DisposedError);
+}, 60_000);
+
+it("feeds and outputs are checked, and any tensor can be asked for", async () => {
+  const net = await load(lenet);
+  const input = Tensor.zeros([1, 1, 28, 28]);
+  expect(() => net.runSync({ inputs: input })).toThrow(
+    new OptionError('network.runSync: unknown input "inputs"; did you mean "input"?').message,
+  );
+  expect(() => net.runSync({})).toThrow(TensorError);
+  expect(() => net.runSync({ input: Tensor.zeros([1, 3, 28, 28]) })).toThrow(ShapeError);
+  expect(() => net.runSync({ input }, { outputs: ["nothing"] })).toThrow(OptionError);
+  const steps = net.explain({ input }).steps;
+  expect(steps.every(({ isa }) => isa !== "reference")).toBe(true);
+  const plain = await load(lenet, { backend: "reference", optimize: false });
+  const inner = plain.explain({ input }).steps[0].name;
+  expect(inner).toBeTruthy();
+  const { probabilities } = net.runSync({ input });
+  expectClose(plain.runSync({ input }).probabilities, probabilities, { rtol: 1e-4, atol: 1e-5 });
+  const profile = await net.profile({ input });
+  expect(profile.steps.every(({ ms }) => ms >= 0)).toBe(true);
+});
+
+const dist = fileURLToPath(new URL("../dist/index.js", import.meta.url));
+it.runIf(existsSync(dist))(
+  "workers that end in the middle of a run do no harm",
+  async () => {
+    const code = `
+    import(${JSON.stringify(dist)}).then(({ compile, nn, Tensor }) => {
+      const x = Tensor.zeros([1, 32, 96, 96]);
+      const net = compile(new nn.Sequential(...Array.from({ length: 6 }, () => new nn.Conv2d(32, 32, 3, { padding: 1 }))), x);
+      const again = () => net.run({ input: x }).then(again);
+      again(); again();
+      require("node:worker_threads").parentPort.postMessage("running");
+    });`;
+    for (let i = 0; i < 20; i++) {
+      const worker = new Worker(code, { eval: true });
+      await new Promise((resolve) => worker.once("message", resolve));
+      await worker.terminate();
+    }
+  },
+  60_000,
+);
