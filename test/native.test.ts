@@ -1,0 +1,22 @@
+/**
+ * The kernels without Node, against naive loops in double precision: for this machine, and for AArch64 under qemu-user. What a machine lacks skips by
+ * name; with XCORR_REQUIRE=aarch64 (as in CI) it fails instead.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+const script = fileURLToPath(new URL("../native/test/run.sh", import.meta.url));
+const MISSING = 77;
+
+for (const target of ["native", "aarch64"]) {
+  it(`kernels agree with naive loops: ${target}`, (context) => {
+    const { status, stdout, stderr } = spawnSync("bash", [script, target], { encoding: "utf8" });
+    if (status === MISSING && process.env.XCORR_REQUIRE !== target) {
+      context.skip(stdout.trim());
+      return;
+    }
+    expect(`${stdout}${stderr}`).toContain("all kernels agree");
+    expect(status).toBe(0);
+  }, 300_000);
+}
