@@ -102,15 +102,10 @@ async function check(stored: StoredCase, backend: Backend, optimize: boolean): P
   network.dispose();
 }
 
-/** Networks that take the plain loops of the reference many seconds: there they run once, optimised. */
-const heavy = (id: string): boolean =>
-  /resnet50|inception|esrgan|ppocr_v4|squeezenet|efficientnet/.test(id);
-
 describe("native", () => {
   for (const { isa, available } of nativeIsas()) {
     for (const optimize of [true, false]) {
       for (const stored of cases) {
-        // One photo is enough for the slowest ISA on the largest networks.
         const skip = !available || pathOf(stored.model) === undefined;
         it.skipIf(skip)(
           `${stored.id}, ${isa}, optimize ${optimize}`,
@@ -134,12 +129,11 @@ describe("reference", () => {
       () => check(stored, referenceBackend, true),
       240_000,
     );
-    if (!heavy(stored.id))
-      it.skipIf(missing)(
-        `${stored.id}, as it stands`,
-        () => check(stored, referenceBackend, false),
-        240_000,
-      );
+    it.skipIf(missing)(
+      `${stored.id}, as it stands`,
+      () => check(stored, referenceBackend, false),
+      240_000,
+    );
   }
 });
 
