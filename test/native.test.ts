@@ -20,3 +20,9 @@ for (const target of ["native", "aarch64"]) {
     expect(status).toBe(0);
   }, 300_000);
 }
+
+it("a library that only a worker loads outlives the worker, since its threads do", () => {
+  const script = fileURLToPath(new URL("support/workers.mjs", import.meta.url));
+  const { status, signal, stdout } = spawnSync(process.execPath, [script], { encoding: "utf8" });
+  expect({ status, signal, stdout }).toEqual({ status: 0, signal: null, stdout: "alive\n" });
+}, 60_000);

@@ -35,6 +35,11 @@ void Environment::End(Napi::Env env) {
   if (--running_ == 0) napi_unref_threadsafe_function(env, line_);
 }
 
+bool Environment::closed() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return closed_;
+}
+
 void Environment::Post(std::function<void(Napi::Env)> done) {
   auto* call = new std::function<void(Napi::Env)>(std::move(done));
   std::lock_guard<std::mutex> lock(mutex_);

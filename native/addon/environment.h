@@ -19,6 +19,8 @@ class Environment {
   // On any thread: calls `done` on the JavaScript thread, or drops it if the environment is gone. `done` ends with End().
   void Post(std::function<void(Napi::Env)> done);
   void End(Napi::Env env);
+  // On any thread: true once the environment has ended, and nobody waits for its runs any more.
+  bool closed();
 
  private:
   static void Call(napi_env env, napi_value, void*, void* data);

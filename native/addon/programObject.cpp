@@ -126,6 +126,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     environment->Begin(env);
     arena->busy = true;
     Submit([arena, range, threads = threads_, times, environment, deferred] {
+      if (environment->closed()) return;  // queued by a worker that was terminated since
       double* into = times->empty() ? nullptr : times->data();
       const bool ended = arena->program->Run(arena->memory, range.first, range.last, threads, &arena->cancelled, into);
       environment->Post([arena, ended, times, environment, deferred](Napi::Env home) {

@@ -125,14 +125,18 @@ const KernelTable* FindTable(const std::string& name) {
 }
 
 int DefaultThreads() {
-  int count = static_cast<int>(std::thread::hardware_concurrency());
+  // Once: eager calls ask every time, and the quota takes a few files to read.
+  static const int threads = [] {
+    int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) count = CPU_COUNT(&set);
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) count = CPU_COUNT(&set);
 #endif
-  const double quota = CgroupQuota();
-  if (quota > 0) count = std::min(count, static_cast<int>(quota + 0.999));
-  return std::max(1, std::min(count, 16));
+    const double quota = CgroupQuota();
+    if (quota > 0) count = std::min(count, static_cast<int>(quota + 0.999));
+    return std::max(1, std::min(count, 16));
+  }();
+  return threads;
 }
 
 }  // namespace xcorr

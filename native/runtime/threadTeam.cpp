@@ -1,10 +1,12 @@
 #include "threadTeam.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -12,6 +14,11 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#endif
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <dlfcn.h>
 #endif
 
 namespace xcorr {
@@ -28,19 +35,47 @@ inline void Pause() {
 // Between two steps of a run workers wait by spinning, for about 50 us; after that they sleep. A wake-up costs about 10 us.
 constexpr int kSpins = 2000;
 
+// Keeps this library in memory until the process ends. Our threads never end, but Node unloads an addon when the last environment that
+// loaded it ends, and that may be a worker: the threads would be left without their code.
+void StayLoaded() {
+  static const char inThisLibrary = 0;
+#if defined(_WIN32)
+  HMODULE self;
+  GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, &inThisLibrary, &self);
+#else
+  Dl_info info;
+  if (dladdr(&inThisLibrary, &info) != 0) dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
+
+// Starts a thread that runs for ever. False if the system has none left (a container's limit on processes, say).
+template <typename F>
+bool StartThread(const F& work) {
+  static std::once_flag once;
+  std::call_once(once, StayLoaded);
+  try {
+    std::thread(work).detach();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
 // Workers take tasks from one counter. A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many
 // workers take part, so that a worker can never mix the two up. Every worker that takes part checks out of every run, so the
 // fields of one run are not written before the last is over.
 class ThreadTeam : public Team {
  public:
   int size() const override { return size_; }
+  // Smaller than asked for if no more threads can be started; results do not depend on the size.
   void Resize(int size) {
-    size_ = size;
-    while (static_cast<int>(workers_) < size - 1) {
-      const int index = static_cast<int>(workers_++);
+    while (workers_ < size - 1) {
+      const int index = workers_;
       const uint64_t seen = word_.load(std::memory_order_acquire);
-      std::thread([this, index, seen] { Work(index, seen); }).detach();
+      if (!StartThread([this, index, seen] { Work(index, seen); })) break;
+      ++workers_;
     }
+    size_ = std::min(size, workers_ + 1);
   }
 
   void Run(int64_t count, TaskRef task) override {
@@ -97,7 +132,7 @@ class ThreadTeam : public Team {
   }
 
   int size_ = 1;
-  int64_t workers_ = 0;
+  int workers_ = 0;
   std::mutex lease_;
   const TaskRef* task_ = nullptr;
   int64_t count_ = 0;
@@ -159,13 +194,18 @@ TeamLease::~TeamLease() {
 
 void Submit(std::function<void()> job) {
   Runners& runners = ProcessRunners();
-  std::lock_guard<std::mutex> lock(runners.mutex);
-  runners.jobs.push_back(std::move(job));
-  if (runners.idle < static_cast<int>(runners.jobs.size()) && runners.threads < DefaultThreads()) {
-    ++runners.threads;
-    std::thread([&runners] { runners.Work(); }).detach();
+  {
+    std::lock_guard<std::mutex> lock(runners.mutex);
+    const bool more = runners.idle <= static_cast<int>(runners.jobs.size()) && runners.threads < DefaultThreads();
+    if (more && StartThread([&runners] { runners.Work(); })) ++runners.threads;
+    if (runners.threads > 0) {
+      runners.jobs.push_back(std::move(job));
+      runners.wake.notify_one();
+      return;
+    }
   }
-  runners.wake.notify_one();
+  // No thread to be had at all: late is better than never.
+  job();
 }
 
 }  // namespace xcorr

@@ -33,7 +33,7 @@ class TeamLease {
   bool leased_ = false;
 };
 
-// Runs the job on a runner thread, first come first served.
+// Runs the job on a runner thread, first come first served; here and now if the system has no thread to give.
 void Submit(std::function<void()> job);
 
 }  // namespace xcorr

@@ -3,10 +3,9 @@
  * constants.
  */
 import { withRecorder } from "../core/dispatch.js";
-import type { TypedArray } from "../core/dtype.js";
-import { expected, TensorError } from "../core/errors.js";
+import { expected, showShape, TensorError } from "../core/errors.js";
 import { Tensor } from "../core/tensor.js";
-import { reshapeOp } from "../ops/data.js";
+import { reshapeOp, sliceOp } from "../ops/data.js";
 import { Graph, type Value } from "./graph.js";
 
 /**
@@ -20,19 +19,18 @@ export function trace(
 ): Graph {
   const graph = new Graph();
   const values = new Map<Tensor, Value>();
-  // A view of a traced tensor (reshape, at) is another Tensor on the same memory; its data say where it came from.
-  const byData = new Map<TypedArray, Value>();
+  // A view of a traced tensor (reshape, at) is another Tensor on the same memory: the memory says where it came from.
+  const byBuffer = new Map<ArrayBufferLike, Traced[]>();
   const remember = (tensor: Tensor, value: Value): void => {
     values.set(tensor, value);
-    byData.set(tensor.data, value);
+    const { buffer } = tensor.data;
+    byBuffer.set(buffer, [...(byBuffer.get(buffer) ?? []), { tensor, value }]);
   };
   const valueFor = (tensor: Tensor): Value => {
     const known = values.get(tensor);
     if (known) return known;
-    const shared = byData.get(tensor.data);
-    const value = shared
-      ? graph.add(reshapeOp, [shared], { shape: tensor.shape })[0]
-      : graph.constant(tensor, "weight");
+    const source = byBuffer.get(tensor.data.buffer)?.find((other) => overlap(other.tensor, tensor));
+    const value = source ? viewOf(graph, source, tensor) : graph.constant(tensor, "weight");
     values.set(tensor, value);
     return value;
   };
@@ -66,4 +64,36 @@ export function trace(
     value: valueFor(tensor),
   }));
   return graph;
+}
+
+interface Traced {
+  readonly tensor: Tensor;
+  readonly value: Value;
+}
+
+const endOf = ({ data }: Tensor): number => data.byteOffset + data.byteLength;
+
+/** Two tensors on one buffer have bytes in common. */
+const overlap = (a: Tensor, b: Tensor): boolean =>
+  a.data.byteOffset < endOf(b) && b.data.byteOffset < endOf(a);
+
+/** The value of a tensor that lies within a traced one: consecutive elements of it, under a shape of its own. */
+function viewOf(graph: Graph, { tensor, value }: Traced, view: Tensor): Value {
+  const start = (view.data.byteOffset - tensor.data.byteOffset) / tensor.data.BYTES_PER_ELEMENT;
+  const within = start >= 0 && endOf(view) <= endOf(tensor);
+  if (view.dtype !== tensor.dtype || !within || !Number.isInteger(start)) {
+    throw new TensorError(
+      expected(
+        "compile",
+        `views within a traced tensor, ${tensor.dtype} ${showShape(tensor.shape)}, and of its dtype`,
+        `${view.dtype} ${showShape(view.shape)} across its memory`,
+        "make it with an op",
+      ),
+    );
+  }
+  const reshape = (from: Value, shape: readonly number[]) =>
+    graph.add(reshapeOp, [from], { shape })[0];
+  if (view.size === tensor.size) return reshape(value, view.shape);
+  const attrs = { starts: [start], sizes: [view.size], steps: [1] };
+  return reshape(graph.add(sliceOp, [reshape(value, [tensor.size])], attrs)[0], view.shape);
 }

@@ -117,7 +117,9 @@ export const foldBatchNorm = {
       ];
       const replaced = graph.replace(node, product.op, inputs, product.attrs);
       graph.remove(new Set([product]));
-      for (const value of inputs) readers.set(value, [replaced]);
+      // The product's input may have other readers: those stay.
+      const others = (readers.get(x) ?? []).filter((reader) => reader !== product);
+      readers.set(x, [...others, replaced]);
       changes++;
     }
     return changes;
