@@ -4,10 +4,12 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
-// e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 Taylor polynomial; times 2^n.
+// e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 Taylor polynomial; times 2^n as 2 * 2^(n - 1), since n may be 128.
+// Beyond the largest float infinity, below 2^-125 zero.
 template <typename V>
 inline V Exp(V x) {
-  const V clipped = Min(Set<V>(88.0f), Max(Set<V>(-87.0f), x));
+  const float kLargest = 88.7228394f, kSmallest = -86.6f;
+  const V clipped = Min(Set<V>(kLargest), Max(Set<V>(kSmallest), x));
   const V n = Round(Mul(clipped, Set<V>(1.44269504f)));
   // ln 2 in two parts, so that the product with n is exact in the first.
   V r = MulAdd(n, Set<V>(-0.693359375f), clipped);
@@ -19,7 +21,9 @@ inline V Exp(V x) {
   p = MulAdd(p, r, Set<V>(0.5f));
   p = MulAdd(p, r, Set<V>(1.0f));
   p = MulAdd(p, r, Set<V>(1.0f));
-  return Mul(p, Pow2(n));
+  const V y = Mul(Add(p, p), Pow2(Sub(n, Set<V>(1.0f))));
+  const V bounded = IfNegative(Sub(Set<V>(kLargest), x), Set<V>(__builtin_inff()), y);
+  return IfNegative(Sub(x, Set<V>(kSmallest)), Set<V>(0.0f), bounded);
 }
 
 template <typename V>

@@ -1,0 +1,280 @@
+/**
+ * Every op that has a native kernel, on small awkward shapes: eager, and compiled behind a 1x1 convolution that copies its input, so that the op
+ * meets the blocked layout too. Each instruction set against the reference. The list test names an op that has a kernel but no case.
+ */
+import { describe, expect, it } from "vitest";
+import { loadAddon } from "../src/backends/addon.js";
+import { withBackend } from "../src/core/dispatch.js";
+import { Tensor } from "../src/core/tensor.js";
+import { Graph, type Value } from "../src/graph/graph.js";
+import { optimize } from "../src/graph/passes/index.js";
+import { makePlan } from "../src/graph/plan.js";
+import { conv2dOp } from "../src/ops/conv2d.js";
+import { ops } from "../src/ops/index.js";
+import { native, nativeIsas, referenceBackend } from "./support/backends.js";
+import { expectClose } from "./support/compare.js";
+import { runGraph } from "./support/graphs.js";
+
+interface Case {
+  readonly inputs: readonly (readonly number[])[];
+  readonly attrs?: object;
+}
+
+const image = [2, 9, 5, 7];
+const window = { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 1, 1], dilation: [1, 1] };
+const conv = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 };
+const resize = {
+  sizes: [2, 9, 10, 14],
+  scales: [1, 1, 2, 2],
+  mode: "linear",
+  coordinates: "half_pixel",
+  nearest: "floor",
+  cubicA: -0.75,
+  excludeOutside: false,
+  antialias: false,
+  roi: [],
+  extrapolationValue: 0,
+};
+
+/** An op of one input, at every remainder of the vector length, and on images. */
+const unary = (attrs: object = {}): Case[] =>
+  [...[1, 3, 8, 17, 64, 131].map((n) => [n]), image, [1, 8, 3, 3]].map((shape) => ({
+    inputs: [shape],
+    attrs,
+  }));
+
+/** An op of two inputs under NumPy's broadcasting. */
+const binary: Case[] = [
+  [[17], [17]],
+  [image, image],
+  [image, [9, 1, 1]],
+  [image, [1]],
+  [[1], image],
+  [image, [2, 9, 1, 1]],
+  [image, [2, 1, 5, 7]],
+  [image, [7]],
+  [
+    [4, 1, 5],
+    [3, 1],
+  ],
+  [
+    [1, 8, 4, 4],
+    [1, 8, 1, 1],
+  ],
+].map((inputs) => ({ inputs }));
+
+const cases: Readonly<Record<string, readonly Case[]>> = {
+  conv2d: [{ inputs: [image, [5, 9, 3, 3], [5]], attrs: conv }],
+  convTranspose2d: [
+    { inputs: [image, [9, 4, 3, 3]], attrs: { ...conv, stride: [2, 2], outputPadding: [1, 0] } },
+  ],
+  maxPool2d: [
+    { inputs: [image], attrs: { ...window, ceilMode: false, indices: "none" } },
+    { inputs: [image], attrs: { ...window, ceilMode: true, indices: "none" } },
+  ],
+  avgPool2d: [true, false].map((countIncludePad) => ({
+    inputs: [image],
+    attrs: { ...window, ceilMode: true, countIncludePad, divisorOverride: 0 },
+  })),
+  globalAvgPool: unary().filter(({ inputs: [x] }) => x.length === 4),
+  globalMaxPool: unary().filter(({ inputs: [x] }) => x.length === 4),
+  linear: [
+    { inputs: [[3, 19], [21, 19], [21]] },
+    {
+      inputs: [
+        [2, 3, 8],
+        [1, 8],
+      ],
+    },
+  ],
+  matmul: [
+    {
+      inputs: [
+        [4, 5],
+        [5, 17],
+      ],
+    },
+    {
+      inputs: [
+        [2, 4, 5],
+        [5, 3],
+      ],
+    },
+    {
+      inputs: [
+        [2, 1, 4, 5],
+        [3, 5, 6],
+      ],
+    },
+    { inputs: [[5], [5, 3]] },
+  ],
+  gemm: [
+    {
+      inputs: [[5, 4], [17, 5], [17]],
+      attrs: { alpha: 0.5, beta: 2, transA: true, transB: true },
+    },
+    {
+      inputs: [
+        [4, 5],
+        [5, 3],
+      ],
+      attrs: { alpha: 1, beta: 1, transA: false, transB: false },
+    },
+  ],
+  batchNorm: [{ inputs: [image, [9], [9], [9], [9]], attrs: { eps: 0.5 } }],
+  localResponseNorm: [{ inputs: [image], attrs: { size: 5, alpha: 0.1, beta: 0.75, k: 1 } }],
+  softmax: [[3, 17], image].flatMap((shape) =>
+    shape.map((_, axis) => ({ inputs: [shape], attrs: { axis } })),
+  ),
+  relu: unary(),
+  clip: unary({ min: -1, max: 1.5 }),
+  leakyRelu: unary({ alpha: 0.1 }),
+  elu: unary({ alpha: 1.5 }),
+  sigmoid: unary(),
+  hardSigmoid: unary({ alpha: 0.2, beta: 0.5 }),
+  hardSwish: unary(),
+  silu: unary({ alpha: 1 }),
+  mish: unary(),
+  tanh: unary(),
+  gelu: [...unary({ approximate: "none" }), ...unary({ approximate: "tanh" })],
+  softplus: unary(),
+  exp: unary(),
+  sqrt: unary(),
+  reciprocal: unary(),
+  abs: unary(),
+  neg: unary(),
+  identity: unary(),
+  add: binary,
+  sub: binary,
+  mul: binary,
+  div: binary,
+  maximum: binary,
+  minimum: binary,
+  prelu: [{ inputs: [image, [9, 1, 1]] }, { inputs: [image, [1]] }],
+  reshape: [{ inputs: [image], attrs: { shape: [2, 315] } }],
+  transpose: [
+    { inputs: [image], attrs: { perm: [0, 2, 3, 1] } },
+    { inputs: [[3, 4, 5]], attrs: { perm: [2, 0, 1] } },
+  ],
+  concat: [
+    { inputs: [image, [2, 3, 5, 7], [2, 8, 5, 7]], attrs: { axis: 1 } },
+    { inputs: [image, [2, 9, 1, 7]], attrs: { axis: 2 } },
+  ],
+  split: [
+    { inputs: [image], attrs: { axis: 1, sizes: [4, 5] } },
+    { inputs: [[1, 24, 3, 3]], attrs: { axis: 1, sizes: [8, 16] } },
+  ],
+  slice: [
+    { inputs: [image], attrs: { starts: [0, 8, 1, 0], sizes: [2, 5, 2, 7], steps: [1, -1, 2, 1] } },
+  ],
+  pad: ["constant", "reflect", "edge", "wrap"].map((mode) => ({
+    inputs: [image],
+    attrs: { pads: [0, 0, 1, 2, 0, 0, 2, -1], mode, value: 1.5 },
+  })),
+  resize: ["nearest", "linear", "cubic"].map((mode) => ({
+    inputs: [image],
+    attrs: { ...resize, mode },
+  })),
+  reduceMean: [[2, 3], [1], [0, 3]].flatMap((axes) =>
+    [true, false].map((keepDims) => ({ inputs: [image], attrs: { axes, keepDims } })),
+  ),
+  reduceSum: [{ inputs: [image], attrs: { axes: [1, 2, 3], keepDims: false } }],
+  reorder: [{ inputs: [image], attrs: { to: "plain" } }],
+};
+
+it("every op with a native kernel has cases", () => {
+  expect(loadAddon().ops.filter((name) => cases[name] === undefined)).toEqual([]);
+});
+
+/** Positive enough for square roots and quotients, negative enough for the rest; infinities and NaN where the op is elementwise. */
+function fill(name: string, shape: readonly number[], seed: number): Tensor {
+  const t = Tensor.randn(shape, { seed });
+  if (name === "sqrt" || name === "div" || name === "batchNorm")
+    for (let i = 0; i < t.size; i++) t.data[i] = 0.5 + Math.abs(t.data[i] as number);
+  return t;
+}
+
+const SPECIAL = [
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  0,
+  -0,
+  1e30,
+  -1e30,
+];
+
+/** copies -> op: where the first input is an image, it comes from a convolution, and so in the blocked layout. */
+function compiled(name: string, { inputs, attrs = {} }: Case, tensors: readonly Tensor[]): Graph {
+  const graph = new Graph();
+  const values: Value[] = inputs.map((shape, i) => {
+    const value = graph.input(`x${i}`, { dtype: "float32", shape });
+    if (shape.length !== 4 || (i > 0 && name !== "concat" && binary !== cases[name])) return value;
+    const c = shape[1];
+    const copy = Tensor.zeros([c, c, 1, 1]);
+    for (let k = 0; k < c; k++) copy.data[k * c + k] = 1;
+    const copyAttrs = { ...conv, padding: [0, 0, 0, 0] };
+    return graph.add(conv2dOp, [value, graph.constant(copy, "copy")], copyAttrs)[0];
+  });
+  // What are weights in a network are constants here.
+  const op = ops.get(name);
+  if (!op) throw new Error(`no op ${name}`);
+  const parameters = new Set(op.parameters?.(tensors, attrs) ?? []);
+  const args = values.map((v, i) => (parameters.has(i) ? graph.constant(tensors[i], `w${i}`) : v));
+  graph.outputs = graph.add(op, args, attrs).map((value, i) => ({ name: `y${i}`, value }));
+  return graph;
+}
+
+for (const { isa, available } of nativeIsas()) {
+  describe.skipIf(!available)(`native ${isa}`, () => {
+    const tolerance = { rtol: 2e-6, atol: 2e-6 };
+    it.each(Object.keys(cases))("%s", (name) => {
+      const op = ops.get(name);
+      if (!op) throw new Error(`no op ${name}`);
+      for (const one of cases[name]) {
+        const attrs = one.attrs ?? ({} as object);
+        const full =
+          /conv/.test(name) || name === "linear" ? { activation: undefined, ...attrs } : attrs;
+        const tensors = one.inputs.map((shape, i) => fill(name, shape, i + 1));
+        const outputs = () => op.infer(tensors, full).map((t) => Tensor.zeros(t.shape, t.dtype));
+        const [want, got] = [outputs(), outputs()];
+        op.reference(tensors, full, want);
+        withBackend(native(isa, 1), () => native(isa, 1).run(op, tensors, full, got));
+        got.forEach((t, i) => expectClose(t, want[i], tolerance));
+        if (name === "reorder") continue; // the passes place it
+        for (const optimized of [false, true]) {
+          const graph = compiled(name, one, tensors);
+          const expected = runGraph(graph, tensors).map((t) => t.clone());
+          const backend = native(isa, 3);
+          if (optimized) optimize(graph, backend.target);
+          const program = backend.load(makePlan(graph));
+          program.run(tensors).forEach((t, i) => expectClose(t, expected[i], tolerance));
+          program.dispose();
+        }
+      }
+    });
+
+    it("NaN, infinities, zeros and huge numbers go through elementwise ops as in the reference", () => {
+      for (const name of Object.keys(cases)) {
+        const op = ops.get(name);
+        if (!op?.elementwise) continue;
+        for (const { inputs, attrs = {} } of cases[name].filter((c) => c.inputs[0].length === 1)) {
+          const tensors = inputs.map((shape, i) => {
+            const t = fill(name, shape, i + 1);
+            for (let k = 0; k < t.size; k++) t.data[k] = SPECIAL[(k + 3 * i) % SPECIAL.length];
+            return t;
+          });
+          const outputs = () => op.infer(tensors, attrs).map((t) => Tensor.zeros(t.shape, t.dtype));
+          const [want, got] = [outputs(), outputs()];
+          referenceBackend.run(op, tensors, attrs, want);
+          native(isa, 1).run(op, tensors, attrs, got);
+          try {
+            got.forEach((t, i) => expectClose(t, want[i], { rtol: 1e-5, atol: 1e-6 }));
+          } catch (error) {
+            throw new Error(`${name} (${inputs}): ${(error as Error).message}`, { cause: error });
+          }
+        }
+      }
+    });
+  });
+}
