@@ -240,7 +240,7 @@ for (const { isa, available } of nativeIsas()) {
         const [want, got] = [outputs(), outputs()];
         op.reference(tensors, full, want);
         withBackend(native(isa, 1), () => native(isa, 1).run(op, tensors, full, got));
-        got.forEach((t, i) => expectClose(t, want[i], tolerance));
+        for (const [i, t] of got.entries()) expectClose(t, want[i], tolerance);
         if (name === "reorder") continue; // the passes place it
         for (const optimized of [false, true]) {
           const graph = compiled(name, one, tensors);
@@ -248,7 +248,8 @@ for (const { isa, available } of nativeIsas()) {
           const backend = native(isa, 3);
           if (optimized) optimize(graph, backend.target);
           const program = backend.load(makePlan(graph));
-          program.run(tensors).forEach((t, i) => expectClose(t, expected[i], tolerance));
+          for (const [i, t] of program.run(tensors).entries())
+            expectClose(t, expected[i], tolerance);
           program.dispose();
         }
       }
@@ -269,7 +270,7 @@ for (const { isa, available } of nativeIsas()) {
           referenceBackend.run(op, tensors, attrs, want);
           native(isa, 1).run(op, tensors, attrs, got);
           try {
-            got.forEach((t, i) => expectClose(t, want[i], { rtol: 1e-5, atol: 1e-6 }));
+            for (const [i, t] of got.entries()) expectClose(t, want[i], { rtol: 1e-5, atol: 1e-6 });
           } catch (error) {
             throw new Error(`${name} (${inputs}): ${(error as Error).message}`, { cause: error });
           }
