@@ -30,6 +30,8 @@
         "native/addon/programObject.cpp",
         "native/network/program.cpp",
         "native/ops/conv2d.cpp",
+        "native/ops/convDepthwise.cpp",
+        "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",
         "native/ops/data.cpp",
         "native/ops/elementwise.cpp",

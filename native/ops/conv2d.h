@@ -1,0 +1,74 @@
+// What the algorithms of conv2d share: the problem, and a step that brings images into the blocked layout and back around what they do.
+//
+// An algorithm is one file: a function that says why it does not take a problem, a factory, and a class derived from ConvStep. Its line in
+// the list of conv2d.cpp says its place in the order.
+#pragma once
+#include "epilogue.h"
+#include "layout.h"
+#include "op.h"
+
+#include "../runtime/arena.h"
+
+namespace xcorr {
+
+struct Conv {
+  explicit Conv(const Problem& problem);
+  Image x, y;
+  TensorDesc weight;  // (Cout, Cin / groups, Kh, Kw)
+  std::vector<int64_t> stride, dilation;
+  Padding padding;
+  int64_t groups, kh, kw, inPerGroup, outPerGroup;
+  bool hasBias, hasResidual, residualBlocked = true;
+  size_t residualInput;
+  Epilogue epilogue;
+  const KernelTable& table;
+
+  float Weight(const float* w, int64_t o, int64_t c, int64_t i, int64_t j) const { return w[((o * inPerGroup + c) * kh + i) * kw + j]; }
+};
+
+// Runs one algorithm on every image of a batch: reorders plain inputs, pads if the algorithm wants padded images, packs weights that are not
+// constant, and finishes with activations that kernels do not have.
+class ConvStep : public Step {
+ public:
+  ConvStep(const Conv& conv, bool plainInput, bool padded);
+  // Packs constant weights; to be called once, before the first run.
+  void Prepare(const Problem& problem);
+
+  size_t scratchBytes() const override { return static_cast<size_t>(scratchFloats_) * sizeof(float); }
+  bool ownsConstant(size_t input) const override { return constant_ && (input == 1 || (input == 2 && conv_.hasBias)); }
+  void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override;
+
+ protected:
+  virtual int64_t packedFloats() const = 0;
+  virtual int64_t workFloats() const { return 0; }
+  // Bias is null if there is none.
+  virtual void Pack(const float* weight, const float* bias, float* to) const = 0;
+  // One image: `in` as in_ says (padded, if asked for), `residual` (or null) and `out` blocked.
+  virtual void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const = 0;
+
+  Conv conv_;
+  Image in_, out_;  // conv_'s images as the algorithm sees them
+
+ private:
+  int64_t Reserve(bool needed, int64_t floats);
+
+  AlignedBuffer packed_;
+  bool constant_ = false, pads_;
+  int64_t scratchFloats_ = 0;
+  int64_t blockedIn_ = -1, padded_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
+};
+
+// Why an algorithm does not take a problem; empty: it does.
+using Reason = std::string;
+
+#define XCORR_CONV_ALGORITHM(Name) \
+  Reason Accepts##Name(const Conv& conv); \
+  std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
+XCORR_CONV_ALGORITHM(Depthwise)  // convDepthwise.cpp
+XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
+XCORR_CONV_ALGORITHM(Grouped)
+XCORR_CONV_ALGORITHM(Pointwise)
+XCORR_CONV_ALGORITHM(Direct)
+#undef XCORR_CONV_ALGORITHM
+
+}  // namespace xcorr

@@ -1,0 +1,235 @@
+// conv2d by the tile kernel (kernels/convTile.h), which all of these are, with other tables of taps: where, relative to an output pixel's
+// input, the numbers lie that the weights multiply.
+//
+//   stem, grouped, pointwise, direct    (what each takes: conv2d.cpp)
+#include <algorithm>
+
+#include "conv2d.h"
+
+namespace xcorr {
+namespace {
+
+enum class Kind { kStem, kGrouped, kPointwise, kDirect };
+
+// Blocks of 8 output channels that one tile of the kernel makes, with their packed weights and the input numbers that they take.
+struct Panel {
+  int64_t firstBlock, blocks;
+  int64_t taps, tapCount;      // in taps_
+  int64_t weights, bias;       // in floats, in the packed data
+};
+
+// Lanes that the kernel computes for a panel: whole vectors.
+int64_t PanelLanes(const KernelTable& t, int64_t blocks) {
+  const int64_t narrow = t.lanes >= 8 ? t.lanes : t.tileBlocks * kBlock;
+  return blocks * kBlock <= narrow ? narrow : t.tileBlocks * kBlock;
+}
+
+// Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
+struct InputShape {
+  int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
+};
+
+class Tiles : public ConvStep {
+ public:
+  Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, true), kind_(kind) { Describe(); }
+
+ protected:
+  int64_t packedFloats() const override { return packedFloats_; }
+
+  void Pack(const float* weight, const float* bias, float* to) const override {
+    for (const Panel& panel : panels_) {
+      const int64_t group = kind_ == Kind::kGrouped ? 0 : panel.firstBlock * kBlock / conv_.outPerGroup;
+      PackPanel(panel, group, weight, bias, to);
+    }
+  }
+
+  // Tasks are runs of rows (all panels on each, so that the rows stay in cache) times groups of panels where rows are few.
+  void RunImage(Team& team, const float* data, const float* in, const float* residual, float* out, float*) const override {
+    const bool flat = kind_ == Kind::kPointwise;
+    const int64_t rows = flat ? 1 : out_.h;
+    const int64_t width = flat ? out_.plane() : out_.w;
+    // A task's share of the input should stay in the nearer caches: about 128 KB.
+    const int64_t inputPerPixel = in_.blocked ? in_.blocks * kBlock * 4 : in_.c * 4;
+    int64_t pixelsPerTask = std::max<int64_t>(2 * conv_.table.tilePixels, (128 << 10) / std::max<int64_t>(1, inputPerPixel));
+    int64_t rowTasks, rowsPerTask = 1, columnsPerTask = width;
+    if (flat) {
+      columnsPerTask = std::min(width, RoundToTiles(std::min(pixelsPerTask, (width + 3) / 4)));
+      rowTasks = (width + columnsPerTask - 1) / columnsPerTask;
+    } else {
+      rowsPerTask = std::max<int64_t>(1, std::min(pixelsPerTask / width, rows / 8));
+      rowTasks = (rows + rowsPerTask - 1) / rowsPerTask;
+    }
+    const int64_t panels = static_cast<int64_t>(panels_.size());
+    // At least 8 tasks, if there are panels enough: more threads than rows must find work too.
+    const int64_t panelTasks = std::min(panels, rowTasks >= 8 ? 1 : (8 + rowTasks - 1) / rowTasks);
+    team.Run(rowTasks * panelTasks, [&](int64_t task, int) {
+      const int64_t part = task % panelTasks, run = task / panelTasks;
+      const int64_t firstPanel = panels * part / panelTasks, lastPanel = panels * (part + 1) / panelTasks;
+      for (int64_t p = firstPanel; p < lastPanel; ++p) {
+        const Panel& panel = panels_[static_cast<size_t>(p)];
+        if (flat) {
+          const int64_t begin = run * columnsPerTask;
+          RunRow(panel, data, in, residual, out, 0, begin, std::min(width, begin + columnsPerTask));
+        } else {
+          for (int64_t y = run * rowsPerTask; y < std::min(rows, (run + 1) * rowsPerTask); ++y) {
+            RunRow(panel, data, in, residual, out, y, 0, width);
+          }
+        }
+      }
+    });
+  }
+
+  int64_t RoundToTiles(int64_t pixels) const {
+    const int64_t tile = conv_.table.tilePixels;
+    return std::max(tile, (pixels + tile - 1) / tile * tile);
+  }
+
+  // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
+  void RunRow(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y, int64_t begin, int64_t end) const {
+    ConvTileArgs args;
+    args.inPixel = conv_.stride[1] * shape_.pixel;
+    args.taps = taps_.data() + panel.taps;
+    args.tapCount = panel.tapCount;
+    args.unit = unit_;
+    args.weights = data + panel.weights;
+    args.bias = data + panel.bias;
+    args.outPixel = kBlock;
+    args.outBlock = out_.plane() * kBlock;
+    args.blocks = static_cast<int>(panel.blocks);
+    args.activation = conv_.epilogue.fused;
+    const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
+    const float* row = in + y * conv_.stride[0] * shape_.row;
+    const int64_t tiles = (end - begin + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t x = begin + (end - begin) * t / tiles, next = begin + (end - begin) * (t + 1) / tiles;
+      args.in = row + x * args.inPixel;
+      args.out = out + line + x * kBlock;
+      args.residual = residual ? residual + line + x * kBlock : nullptr;
+      args.pixels = static_cast<int>(next - x);
+      conv_.table.ConvTile(args);
+    }
+  }
+
+ private:
+  // Lays out taps and panels; the weights themselves come in Pack.
+  void Describe() {
+    unit_ = kind_ == Kind::kStem || kind_ == Kind::kGrouped ? 1 : 8;
+    const int64_t unit = in_.blocked ? kBlock : 1;
+    const Padding& pad = conv_.padding;
+    const int64_t row = (in_.w + pad.left + pad.right) * unit;
+    shape_ = {row, (in_.h + pad.top + pad.bottom) * row, unit};
+    const int64_t perPanel = conv_.table.tileBlocks;
+    int64_t at = 0;
+    for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {
+      const int64_t groupBlocks = kind_ == Kind::kGrouped ? out_.blocks : Blocks(conv_.outPerGroup);
+      // A panel over several small groups multiplies with zeros for the others, so it is kept narrow.
+      const int64_t most = kind_ == Kind::kGrouped ? std::max<int64_t>(1, conv_.table.lanes / kBlock) : perPanel;
+      for (int64_t b = 0; b < groupBlocks; b += most) {
+        Panel panel;
+        panel.firstBlock = g * groupBlocks + b;
+        panel.blocks = std::min(most, groupBlocks - b);
+        panel.taps = static_cast<int64_t>(taps_.size());
+        AddTaps(panel, g);
+        panel.tapCount = static_cast<int64_t>(taps_.size()) - panel.taps;
+        const int64_t lanes = PanelLanes(conv_.table, panel.blocks);
+        panel.bias = at;
+        panel.weights = at + lanes;
+        at += lanes * (1 + panel.tapCount * unit_);
+        panels_.push_back(panel);
+      }
+    }
+    packedFloats_ = at;
+  }
+
+  // Input channels that a panel reads: all of its group, or of all the groups that it covers.
+  void InputChannels(const Panel& panel, int64_t group, int64_t* first, int64_t* count) const {
+    if (kind_ != Kind::kGrouped) {
+      *first = group * conv_.inPerGroup;
+      *count = conv_.inPerGroup;
+      return;
+    }
+    const int64_t firstOut = panel.firstBlock * kBlock;
+    const int64_t lastOut = std::min(out_.c, firstOut + panel.blocks * kBlock) - 1;
+    *first = firstOut / conv_.outPerGroup * conv_.inPerGroup;
+    *count = (lastOut / conv_.outPerGroup + 1) * conv_.inPerGroup - *first;
+  }
+
+  void AddTaps(const Panel& panel, int64_t group) {
+    int64_t first, count;
+    InputChannels(panel, group, &first, &count);
+    // Channel (or block of 8 of them) outermost, then rows, then columns.
+    const int64_t step = unit_;
+    for (int64_t c = first; c < first + count; c += step) {
+      const int64_t base = in_.blocked ? c / kBlock * shape_.plane + c % kBlock : c * shape_.plane;
+      for (int64_t i = 0; i < conv_.kh; ++i) {
+        for (int64_t j = 0; j < conv_.kw; ++j) {
+          taps_.push_back(base + i * conv_.dilation[0] * shape_.row + j * conv_.dilation[1] * shape_.pixel);
+        }
+      }
+    }
+  }
+
+  // Weights of a panel, [channel][row][column][unit][lane], zero where a lane has no channel or a channel is not of the lane's group.
+  void PackPanel(const Panel& panel, int64_t group, const float* weight, const float* bias, float* to) const {
+    const int64_t lanes = PanelLanes(conv_.table, panel.blocks);
+    const int64_t firstOut = panel.firstBlock * kBlock;
+    int64_t first, count;
+    InputChannels(panel, group, &first, &count);
+    for (int64_t l = 0; l < lanes; ++l) {
+      const bool real = firstOut + l < out_.c && l < panel.blocks * kBlock;
+      to[panel.bias + l] = real && bias ? bias[firstOut + l] : 0.0f;
+    }
+    float* w = to + panel.weights;
+    for (int64_t c = first; c < first + count; c += unit_) {
+      for (int64_t i = 0; i < conv_.kh; ++i) {
+        for (int64_t j = 0; j < conv_.kw; ++j) {
+          for (int64_t u = 0; u < unit_; ++u) {
+            for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(panel, firstOut + l, l, c + u, weight, i, j);
+          }
+        }
+      }
+    }
+  }
+
+  float WeightOf(const Panel& panel, int64_t o, int64_t lane, int64_t channel, const float* weight, int64_t i, int64_t j) const {
+    if (o >= out_.c || lane >= panel.blocks * kBlock) return 0.0f;
+    const int64_t inGroup = channel - o / conv_.outPerGroup * conv_.inPerGroup;
+    if (inGroup < 0 || inGroup >= conv_.inPerGroup) return 0.0f;
+    return conv_.Weight(weight, o, inGroup, i, j);
+  }
+
+  Kind kind_;
+  InputShape shape_ = {0, 0, 0};
+  int unit_ = 8;
+  std::vector<ptrdiff_t> taps_;
+  std::vector<Panel> panels_;
+  int64_t packedFloats_ = 0;
+};
+
+}  // namespace
+
+Reason AcceptsStem(const Conv& c) {
+  if (c.x.blocked) return "input in blocks";
+  if (c.groups != 1) return "groups";
+  return c.x.c <= 4 ? "" : "more than 4 input channels";
+}
+
+Reason AcceptsGrouped(const Conv& c) {
+  if (c.groups == 1) return "one group";
+  return c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0 ? "groups fill blocks of 8 channels" : "";
+}
+
+Reason AcceptsPointwise(const Conv& c) {
+  if (c.kh != 1 || c.kw != 1) return "kernel larger than 1x1";
+  if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
+  return c.padding.any() ? "padding" : "";
+}
+
+Reason AcceptsDirect(const Conv&) { return ""; }
+
+std::unique_ptr<ConvStep> MakeStem(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kStem); }
+std::unique_ptr<ConvStep> MakeGrouped(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kGrouped); }
+std::unique_ptr<ConvStep> MakePointwise(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kPointwise); }
+std::unique_ptr<ConvStep> MakeDirect(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kDirect); }
+
+}  // namespace xcorr
