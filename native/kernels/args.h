@@ -26,6 +26,7 @@ struct ConvTileArgs {
   int64_t tapCount;
   int unit;               // 8 or 1
   const float* weights;   // [tap][unit][vectors * lanes], vectors = what covers `blocks`
+  const float* prefetch;  // fetched into the nearer caches meanwhile, as many bytes as there are weights; null: nothing
   const float* bias;      // [vectors * lanes]
   const float* residual;  // at the first output pixel, laid out as out; null: none
   float* out;
@@ -57,6 +58,34 @@ struct WindowRowArgs {
   Activation activation;  // depthwise
   bool countPadding;      // average: divide by the kernel's size instead of the taps inside
   float divisor;          // average: countPadding: what to divide by for a whole window in this row
+};
+
+// Winograd's F(m x m, 3 x 3) on one block of 8 input channels: `count` tiles of (m + 2) x (m + 2) pixels.
+// Coefficient i (row-major) of tile t goes to out + i * outCoefficient + t * 8.
+struct WinogradTile {
+  const float* at;  // its top left pixel
+  ptrdiff_t row;
+};
+struct WinogradInputArgs {
+  int m;  // 4 or 2
+  const WinogradTile* tiles;
+  int count;
+  float* out;
+  ptrdiff_t outCoefficient;
+};
+
+// One tile back: rows x columns (at most m x m) outputs of `blocks` blocks of 8 channels, laid out as in ConvTileArgs.
+struct WinogradOutputArgs {
+  int m;
+  const float* in;  // coefficient i of channel c: in[i * inCoefficient + c]
+  ptrdiff_t inCoefficient;
+  const float* bias;
+  const float* residual;
+  float* out;
+  ptrdiff_t outRow, outBlock;
+  int rows, columns, blocks;
+  Activation activation;
+  float* poison;  // [lanes], 0 before: NaN afterwards if an output was not finite
 };
 
 enum class UnaryKind : uint8_t { kActivation, kExp, kSqrt, kReciprocal, kAbs, kNeg };

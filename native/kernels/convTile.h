@@ -49,6 +49,19 @@ inline void StoreChannels(Vec x, float* p, ptrdiff_t block, int v, int blocks) {
 #endif
 }
 
+// A line of 64 bytes into the second cache. Never faults.
+inline void Prefetch(const float* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_M_X64)
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+#else
+  __prefetch(p);
+#endif
+#else
+  __builtin_prefetch(p, 0, 2);
+#endif
+}
+
 // kInPixel: the pixel stride where it is known at compile time, so that it becomes part of the addresses; 0: args.inPixel.
 template <int kPixels, int kVecs, int kUnit, int kInPixel>
 void RunTile(const ConvTileArgs& args) {
@@ -60,6 +73,7 @@ void RunTile(const ConvTileArgs& args) {
     for (int v = 0; v < kVecs; ++v) acc[i][v] = Load<Vec>(args.bias + v * kLanes);
   }
   const float* w = args.weights;
+  const float* next = args.prefetch ? args.prefetch : w;
   const ptrdiff_t* tap = args.taps;
   for (int64_t t = args.tapCount; t > 0; --t, ++tap) {
     const float* a = args.in + *tap;
@@ -68,7 +82,10 @@ void RunTile(const ConvTileArgs& args) {
       Vec b[kVecs];
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(w + v * kLanes);
+#pragma GCC unroll 8
+      for (int line = 0; line < kVecs * kLanes; line += 16) Prefetch(next + line);
       w += kVecs * kLanes;
+      next += kVecs * kLanes;
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) {
         const Vec x = Set<Vec>(a[i * inPixel + u]);

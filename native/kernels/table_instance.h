@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "table.h"
 #include "windowRow.h"
+#include "winograd.h"
 
 #define XCORR_TEXT_OF(x) #x
 #define XCORR_TEXT(x) XCORR_TEXT_OF(x)

@@ -3,6 +3,8 @@
 //   depthwise   one input channel per output channel: windows slide over blocks of 8 channels
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
+//   winograd4   3x3, stride 1: tiles of 4x4 outputs by 36 products instead of 144
+//   winograd2   the same on tiles of 2x2, for small images
 //   pointwise   1x1, stride 1: all pixels of the image are one long row
 //   direct      everything else
 #include "conv2d.h"
@@ -18,6 +20,7 @@ struct Algorithm {
 // In order: the first that accepts the problem runs, the last accepts all.
 constexpr Algorithm kAlgorithms[] = {
     {"depthwise", AcceptsDepthwise, MakeDepthwise}, {"stem", AcceptsStem, MakeStem},       {"grouped", AcceptsGrouped, MakeGrouped},
+    {"winograd4", AcceptsWinograd4, MakeWinograd4}, {"winograd2", AcceptsWinograd2, MakeWinograd2},
     {"pointwise", AcceptsPointwise, MakePointwise}, {"direct", AcceptsDirect, MakeDirect},
 };
 

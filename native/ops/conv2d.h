@@ -58,6 +58,12 @@ class ConvStep : public Step {
   int64_t blockedIn_ = -1, padded_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
+// Lanes that the tile kernel computes for this many blocks of output channels: whole vectors.
+inline int64_t PanelLanes(const KernelTable& t, int64_t blocks) {
+  const int64_t narrow = t.lanes >= 8 ? t.lanes : t.tileBlocks * kBlock;
+  return blocks * kBlock <= narrow ? narrow : t.tileBlocks * kBlock;
+}
+
 // Why an algorithm does not take a problem; empty: it does.
 using Reason = std::string;
 
@@ -65,6 +71,8 @@ using Reason = std::string;
   Reason Accepts##Name(const Conv& conv); \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
 XCORR_CONV_ALGORITHM(Depthwise)  // convDepthwise.cpp
+XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp
+XCORR_CONV_ALGORITHM(Winograd2)
 XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
 XCORR_CONV_ALGORITHM(Grouped)
 XCORR_CONV_ALGORITHM(Pointwise)

@@ -18,12 +18,6 @@ struct Panel {
   int64_t weights, bias;       // in floats, in the packed data
 };
 
-// Lanes that the kernel computes for a panel: whole vectors.
-int64_t PanelLanes(const KernelTable& t, int64_t blocks) {
-  const int64_t narrow = t.lanes >= 8 ? t.lanes : t.tileBlocks * kBlock;
-  return blocks * kBlock <= narrow ? narrow : t.tileBlocks * kBlock;
-}
-
 // Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
 struct InputShape {
   int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
@@ -86,7 +80,7 @@ class Tiles : public ConvStep {
 
   // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
   void RunRow(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y, int64_t begin, int64_t end) const {
-    ConvTileArgs args;
+    ConvTileArgs args = {};
     args.inPixel = conv_.stride[1] * shape_.pixel;
     args.taps = taps_.data() + panel.taps;
     args.tapCount = panel.tapCount;

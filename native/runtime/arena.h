@@ -27,4 +27,12 @@ class AlignedBuffer {
   size_t bytes_ = 0;
 };
 
+// Memory of the calling thread, dirty, kept until the thread ends: every step of every network works in the same few megabytes, which so
+// stay in the thread's caches. Valid until the next call on this thread.
+inline float* ThreadScratch(size_t floats) {
+  static thread_local AlignedBuffer buffer;
+  if (buffer.bytes() < floats * sizeof(float)) buffer = AlignedBuffer(floats * sizeof(float));
+  return buffer.floats();
+}
+
 }  // namespace xcorr

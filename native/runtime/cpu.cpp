@@ -15,6 +15,7 @@
 #endif
 #if defined(__linux__)
 #include <sched.h>
+#include <unistd.h>
 #endif
 
 namespace xcorr {
@@ -137,6 +138,14 @@ int DefaultThreads() {
     return std::max(1, std::min(count, 16));
   }();
   return threads;
+}
+
+size_t SecondCacheBytes() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  static const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes >= (128 << 10)) return std::min<size_t>(static_cast<size_t>(bytes), 4 << 20);
+#endif
+  return 512 << 10;
 }
 
 }  // namespace xcorr

@@ -12,5 +12,7 @@ const std::vector<const KernelTable*>& SupportedTables();
 const KernelTable* FindTable(const std::string& name);  // null: unknown or unsupported
 // CPUs in the affinity mask, at most the cgroup's quota (rounded up), at most 16.
 int DefaultThreads();
+// Of one core; a guess where the system does not say. Decides how work is cut, never what comes out.
+size_t SecondCacheBytes();
 
 }  // namespace xcorr
