@@ -44,6 +44,7 @@
         "native/ops/product.cpp",
         "native/ops/reduce.cpp",
         "native/ops/resize.cpp",
+        "native/runtime/arena.cpp",
         "native/runtime/cpu.cpp",
         "native/runtime/threadTeam.cpp",
       ],

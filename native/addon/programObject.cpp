@@ -180,7 +180,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return info.Env().Undefined();
   }
 
-  // () -> [{ algorithm, declined, packedBytes } | { declined } without an algorithm]
+  // () -> [{ algorithm, declined } | { declined } without an algorithm]
   Napi::Value Steps(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const Program& program = Get(env);
@@ -190,7 +190,6 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
       if (program.has(s)) {
         entry.Set("algorithm", program.info(s).algorithm);
         entry.Set("declined", program.info(s).declined);
-        entry.Set("packedBytes", static_cast<double>(program.info(s).packedBytes));
       } else {
         entry.Set("declined", program.declined(s));
       }

@@ -26,7 +26,8 @@ struct ConvTileArgs {
   int64_t tapCount;
   int unit;               // 8 or 1
   const float* weights;   // [tap][unit][vectors * lanes], vectors = what covers `blocks`
-  const float* prefetch;  // fetched into the nearer caches meanwhile, as many bytes as there are weights; null: nothing
+  const float* prefetch;  // fetched into the nearer caches meanwhile, prefetchLines lines of 64 bytes per tap
+  int prefetchLines;
   const float* bias;      // [vectors * lanes]
   const float* residual;  // at the first output pixel, laid out as out; null: none
   float* out;

@@ -73,19 +73,17 @@ void RunTile(const ConvTileArgs& args) {
     for (int v = 0; v < kVecs; ++v) acc[i][v] = Load<Vec>(args.bias + v * kLanes);
   }
   const float* w = args.weights;
-  const float* next = args.prefetch ? args.prefetch : w;
+  const float* next = args.prefetch;
   const ptrdiff_t* tap = args.taps;
   for (int64_t t = args.tapCount; t > 0; --t, ++tap) {
     const float* a = args.in + *tap;
+    for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
 #pragma GCC unroll 8
     for (int u = 0; u < kUnit; ++u) {
       Vec b[kVecs];
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(w + v * kLanes);
-#pragma GCC unroll 8
-      for (int line = 0; line < kVecs * kLanes; line += 16) Prefetch(next + line);
       w += kVecs * kLanes;
-      next += kVecs * kLanes;
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) {
         const Vec x = Set<Vec>(a[i * inPixel + u]);

@@ -21,6 +21,7 @@ Program::Program(const Plan& plan, const KernelTable& kernels) : values_(plan.va
     problem.op = node.op;
     problem.attributes = node.attributes;
     problem.kernels = &kernels;
+    problem.memory = &memory_;
     for (size_t i : node.inputs) {
       problem.inputs.push_back(values_[i].type);
       problem.constants.push_back(values_[i].constant);
@@ -40,10 +41,7 @@ Program::Program(const Plan& plan, const KernelTable& kernels) : values_(plan.va
     for (size_t k = 0; step && k < node.inputs.size(); ++k) {
       if (!step->ownsConstant(k)) needed[node.inputs[k]] = true;
     }
-    if (step) {
-      scratchBytes_ = std::max(scratchBytes_, AlignUp(step->scratchBytes()));
-      bytes_ += step->info.packedBytes;
-    }
+    if (step) scratchBytes_ = std::max(scratchBytes_, AlignUp(step->scratchBytes()));
     steps_.push_back(std::move(step));
     declined_.push_back(reason);
     places_.push_back({node.inputs, node.outputs});
@@ -53,10 +51,9 @@ Program::Program(const Plan& plan, const KernelTable& kernels) : values_(plan.va
     const void* constant = values_[i].constant;
     values_[i].constant = nullptr;
     if (!constant || !needed[i]) continue;
-    constants_.emplace_back(values_[i].type.Bytes());
-    std::memcpy(constants_.back().data(), constant, values_[i].type.Bytes());
-    constantOf_[i] = constants_.back().data();
-    bytes_ += constants_.back().bytes();
+    uint8_t* copy = memory_.Take(values_[i].type.Bytes());
+    std::memcpy(copy, constant, values_[i].type.Bytes());
+    constantOf_[i] = copy;
   }
 }
 

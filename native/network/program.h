@@ -44,7 +44,7 @@ class Program {
   const TensorDesc& type(size_t value) const { return values_[value].type; }
   bool isConstant(size_t value) const { return values_[value].offset < 0; }
   // Bytes that the program holds: copies of constants and packed weights.
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return memory_.bytes(); }
   size_t arenaBytes() const { return arenaBytes_ + scratchBytes_; }
 
   // Arenas go back to the program when a run is over, and are used again.
@@ -64,13 +64,13 @@ class Program {
   };
   void* Address(const AlignedBuffer& arena, size_t value) const;
 
+  ConstantMemory memory_;  // outlives the steps, which keep addresses in it
   std::vector<PlanValue> values_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<StepPlaces> places_;
   std::vector<std::string> declined_;
-  std::vector<AlignedBuffer> constants_;
   std::vector<const void*> constantOf_;  // per value
-  size_t arenaBytes_ = 0, scratchBytes_ = 0, bytes_ = 0;
+  size_t arenaBytes_ = 0, scratchBytes_ = 0;
   std::mutex mutex_;
   std::vector<AlignedBuffer> free_;
 };

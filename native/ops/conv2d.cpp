@@ -62,14 +62,14 @@ void ConvStep::Prepare(const Problem& p) {
   constant_ = p.constants[1] != nullptr && (!conv_.hasBias || p.constants[2] != nullptr);
   packedAt_ = Reserve(!constant_, packedFloats());
   if (!constant_) return;
-  packed_ = AlignedBuffer(static_cast<size_t>(packedFloats()) * sizeof(float));
-  Pack(static_cast<const float*>(p.constants[1]), conv_.hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed_.floats());
-  info.packedBytes = packed_.bytes();
+  float* packed = p.memory->TakeFloats(packedFloats());
+  Pack(static_cast<const float*>(p.constants[1]), conv_.hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed);
+  packed_ = packed;
 }
 
 void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const {
   float* area = static_cast<float*>(scratch);
-  const float* data = packed_.floats();
+  const float* data = packed_;
   if (!constant_) {
     Pack(static_cast<const float*>(inputs[1]), conv_.hasBias ? static_cast<const float*>(inputs[2]) : nullptr, area + packedAt_);
     data = area + packedAt_;

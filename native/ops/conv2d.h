@@ -7,8 +7,6 @@
 #include "layout.h"
 #include "op.h"
 
-#include "../runtime/arena.h"
-
 namespace xcorr {
 
 struct Conv {
@@ -52,7 +50,7 @@ class ConvStep : public Step {
  private:
   int64_t Reserve(bool needed, int64_t floats);
 
-  AlignedBuffer packed_;
+  const float* packed_ = nullptr;
   bool constant_ = false, pads_;
   int64_t scratchFloats_ = 0;
   int64_t blockedIn_ = -1, padded_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
@@ -63,6 +61,23 @@ inline int64_t PanelLanes(const KernelTable& t, int64_t blocks) {
   const int64_t narrow = t.lanes >= 8 ? t.lanes : t.tileBlocks * kBlock;
   return blocks * kBlock <= narrow ? narrow : t.tileBlocks * kBlock;
 }
+
+// Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.
+class Ahead {
+ public:
+  Ahead(const float* at, int64_t floats, int64_t tiles) : at_(at), lines_(at ? floats / 16 : 0), tiles_(tiles) {}
+  // To be called for each tile in turn.
+  void Next(ConvTileArgs* args) {
+    const int64_t begin = lines_ * tile_ / tiles_, end = lines_ * (tile_ + 1) / tiles_;
+    args->prefetch = at_ + begin * 16;
+    args->prefetchLines = static_cast<int>((end - begin + args->tapCount - 1) / args->tapCount);
+    if (++tile_ == tiles_) lines_ = 0;
+  }
+
+ private:
+  const float* at_;
+  int64_t lines_, tiles_, tile_ = 0;
+};
 
 // Why an algorithm does not take a problem; empty: it does.
 using Reason = std::string;

@@ -4,6 +4,7 @@
 //   stem, grouped, pointwise, direct    (what each takes: conv2d.cpp)
 #include <algorithm>
 
+#include "../runtime/cpu.h"
 #include "conv2d.h"
 
 namespace xcorr {
@@ -37,49 +38,83 @@ class Tiles : public ConvStep {
     }
   }
 
-  // Tasks are runs of rows (all panels on each, so that the rows stay in cache) times groups of panels where rows are few.
+  // Either runs of rows take all panels one after another, and the rows stay in the nearer caches while the weights go by; or panels take all
+  // rows, and the weights stay. Whatever does not stay is read again for each round: the order with less to read again wins.
   void RunImage(Team& team, const float* data, const float* in, const float* residual, float* out, float*) const override {
-    const bool flat = kind_ == Kind::kPointwise;
-    const int64_t rows = flat ? 1 : out_.h;
-    const int64_t width = flat ? out_.plane() : out_.w;
-    // A task's share of the input should stay in the nearer caches: about 128 KB.
-    const int64_t inputPerPixel = in_.blocked ? in_.blocks * kBlock * 4 : in_.c * 4;
-    int64_t pixelsPerTask = std::max<int64_t>(2 * conv_.table.tilePixels, (128 << 10) / std::max<int64_t>(1, inputPerPixel));
-    int64_t rowTasks, rowsPerTask = 1, columnsPerTask = width;
-    if (flat) {
-      columnsPerTask = std::min(width, RoundToTiles(std::min(pixelsPerTask, (width + 3) / 4)));
-      rowTasks = (width + columnsPerTask - 1) / columnsPerTask;
-    } else {
-      rowsPerTask = std::max<int64_t>(1, std::min(pixelsPerTask / width, rows / 8));
-      rowTasks = (rows + rowsPerTask - 1) / rowsPerTask;
-    }
     const int64_t panels = static_cast<int64_t>(panels_.size());
-    // At least 8 tasks, if there are panels enough: more threads than rows must find work too.
-    const int64_t panelTasks = std::min(panels, rowTasks >= 8 ? 1 : (8 + rowTasks - 1) / rowTasks);
-    team.Run(rowTasks * panelTasks, [&](int64_t task, int) {
-      const int64_t part = task % panelTasks, run = task / panelTasks;
-      const int64_t firstPanel = panels * part / panelTasks, lastPanel = panels * (part + 1) / panelTasks;
-      for (int64_t p = firstPanel; p < lastPanel; ++p) {
-        const Panel& panel = panels_[static_cast<size_t>(p)];
-        if (flat) {
-          const int64_t begin = run * columnsPerTask;
-          RunRow(panel, data, in, residual, out, 0, begin, std::min(width, begin + columnsPerTask));
-        } else {
-          for (int64_t y = run * rowsPerTask; y < std::min(rows, (run + 1) * rowsPerTask); ++y) {
-            RunRow(panel, data, in, residual, out, y, 0, width);
-          }
-        }
+    const Runs runs = CutRows();
+    const int64_t inputBytes = (in_.blocked ? in_.blocks * kBlock : in_.c) * in_.plane() * 4, weightBytes = packedFloats_ * 4;
+    const int64_t near = static_cast<int64_t>(SecondCacheBytes()) / 2;
+    const int64_t rowsFirst = weightBytes * (weightBytes > near ? runs.count : 1) + inputBytes;
+    const int64_t panelsFirst = inputBytes * (inputBytes > near ? panels : 1) + weightBytes;
+    if (panelsFirst < rowsFirst && panels >= kFewTasks) {
+      team.Run(panels, [&](int64_t p, int) {
+        Ahead ahead = NextPanel(p, data, runs.rows * TilesOf(runs.width));
+        for (int64_t run = 0; run < runs.count; ++run) RunRows(runs, run, p, &ahead, data, in, residual, out);
+      });
+      return;
+    }
+    // More threads than runs of rows must find work too.
+    const int64_t parts = std::min(panels, runs.count >= kFewTasks ? 1 : (kFewTasks + runs.count - 1) / runs.count);
+    team.Run(runs.count * parts, [&](int64_t task, int) {
+      const int64_t run = task / parts, part = task % parts;
+      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) {
+        Ahead ahead = NextPanel(p, data, runs.flat ? TilesOf(runs.perRun) : runs.perRun * TilesOf(runs.width));
+        RunRows(runs, run, p, &ahead, data, in, residual, out);
       }
     });
   }
 
-  int64_t RoundToTiles(int64_t pixels) const {
+  // Runs of rows, or of pixels where all rows are one: about 128 KB of input each.
+  struct Runs {
+    int64_t count, perRun;  // rows, or pixels if flat
+    int64_t rows, width;
+    bool flat;
+  };
+  Runs CutRows() const {
+    Runs r;
+    r.flat = kind_ == Kind::kPointwise;
+    r.rows = r.flat ? 1 : out_.h;
+    r.width = r.flat ? out_.plane() : out_.w;
     const int64_t tile = conv_.table.tilePixels;
-    return std::max(tile, (pixels + tile - 1) / tile * tile);
+    const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
+    const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
+    if (r.flat) {
+      const int64_t most = std::max(2 * tile, std::min(pixels, (r.width + 3) / 4));
+      r.count = (r.width + most - 1) / most;
+      r.perRun = ((r.width + r.count - 1) / r.count + tile - 1) / tile * tile;
+      r.count = (r.width + r.perRun - 1) / r.perRun;
+    } else {
+      r.perRun = std::max<int64_t>(1, std::min(pixels / r.width, r.rows / kFewTasks));
+      r.count = (r.rows + r.perRun - 1) / r.perRun;
+    }
+    return r;
+  }
+
+  int64_t TilesOf(int64_t pixels) const { return (pixels + conv_.table.tilePixels - 1) / conv_.table.tilePixels; }
+
+  Ahead NextPanel(int64_t p, const float* data, int64_t tiles) const {
+    if (p + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};
+    const Panel& next = panels_[static_cast<size_t>(p + 1)];
+    return {data + next.weights, PanelLanes(conv_.table, next.blocks) * next.tapCount * unit_, tiles};
+  }
+
+  // One panel on one run of rows.
+  void RunRows(const Runs& runs, int64_t run, int64_t p, Ahead* ahead, const float* data, const float* in, const float* residual, float* out) const {
+    const Panel& panel = panels_[static_cast<size_t>(p)];
+    const int64_t begin = run * runs.perRun;
+    if (runs.flat) {
+      RunRow(panel, data, ahead, in, residual, out, 0, begin, std::min(runs.width, begin + runs.perRun));
+      return;
+    }
+    for (int64_t y = begin; y < std::min(runs.rows, begin + runs.perRun); ++y) {
+      RunRow(panel, data, ahead, in, residual, out, y, 0, runs.width);
+    }
   }
 
   // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
-  void RunRow(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y, int64_t begin, int64_t end) const {
+  void RunRow(const Panel& panel, const float* data, Ahead* ahead, const float* in, const float* residual, float* out, int64_t y, int64_t begin,
+              int64_t end) const {
     ConvTileArgs args = {};
     args.inPixel = conv_.stride[1] * shape_.pixel;
     args.taps = taps_.data() + panel.taps;
@@ -93,13 +128,14 @@ class Tiles : public ConvStep {
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    const int64_t tiles = (end - begin + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+    const int64_t tiles = TilesOf(end - begin);
     for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t x = begin + (end - begin) * t / tiles, next = begin + (end - begin) * (t + 1) / tiles;
+      const int64_t x = begin + (end - begin) * t / tiles, last = begin + (end - begin) * (t + 1) / tiles;
       args.in = row + x * args.inPixel;
       args.out = out + line + x * kBlock;
       args.residual = residual ? residual + line + x * kBlock : nullptr;
-      args.pixels = static_cast<int>(next - x);
+      ahead->Next(&args);
+      args.pixels = static_cast<int>(last - x);
       conv_.table.ConvTile(args);
     }
   }
@@ -191,6 +227,8 @@ class Tiles : public ConvStep {
     if (inGroup < 0 || inGroup >= conv_.inPerGroup) return 0.0f;
     return conv_.Weight(weight, o, inGroup, i, j);
   }
+
+  static constexpr int64_t kFewTasks = 8;
 
   Kind kind_;
   InputShape shape_ = {0, 0, 0};

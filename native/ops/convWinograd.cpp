@@ -206,9 +206,10 @@ class Winograd : public ConvStep {
       args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
       for (int64_t i = 0; i < coefficients_; ++i) {
         args.weights = packed + panel.weights + i * channels_ * panel.lanes;
+        Ahead ahead(NextWeights(p, i, packed), channels_ * panel.lanes, parts);
         for (int64_t part = 0; part < parts; ++part) {
           const Range some = Share(tiles.size(), parts, part);
-          args.prefetch = part == 0 && i + 1 < coefficients_ ? args.weights + channels_ * panel.lanes : nullptr;
+          ahead.Next(&args);
           args.in = v + i * vStep_ + some.begin * kBlock;
           args.out = m + i * mStep() + some.begin * panel.lanes;
           args.pixels = static_cast<int>(some.size());
@@ -217,6 +218,14 @@ class Winograd : public ConvStep {
       }
       if (!TransformBack(tiles, panel, packed, m, residual, out)) RunDirectly(tiles, panel, packed, m + mFloats(), in, residual, out);
     }
+  }
+
+  // What the product after coefficient i of panel p multiplies with.
+  const float* NextWeights(int64_t p, int64_t i, const float* packed) const {
+    const Panel& panel = panels_[static_cast<size_t>(p)];
+    if (i + 1 < coefficients_) return packed + panel.weights + (i + 1) * channels_ * panel.lanes;
+    const size_t next = static_cast<size_t>(p + 1);
+    return next < panels_.size() && panels_[next].lanes == panel.lanes ? packed + panels_[next].weights : nullptr;
   }
 
   // Where a tile's outputs begin, and how many there are.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../kernels/table.h"
+#include "../runtime/arena.h"
 #include "../runtime/team.h"
 
 namespace xcorr {
@@ -66,13 +67,13 @@ struct Problem {
   std::vector<TensorDesc> inputs, outputs;
   std::vector<const void*> constants;  // per input: its data if it never changes, else null; valid during MakeStep only
   const KernelTable* kernels = nullptr;  // of the chosen instruction set
+  ConstantMemory* memory = nullptr;      // for packed constants; null if there are no constants
 };
 
 // What explain() and profile() print about a step.
 struct StepInfo {
   std::string algorithm;  // "direct", "pointwise", ...
   std::string declined;   // why the algorithms before it in the list did not take the problem
-  size_t packedBytes = 0;   // memory held by packed constants
 };
 
 class Step {

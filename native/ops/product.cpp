@@ -82,14 +82,14 @@ class LinearStep : public Step {
     info.algorithm = "panels";
     constant_ = p.constants[1] && (!hasBias || p.constants[2]);
     if (!constant_) return;
-    packed_ = AlignedBuffer(static_cast<size_t>(product_.PackedFloats()) * sizeof(float));
-    Pack(static_cast<const float*>(p.constants[1]), hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed_.floats());
-    info.packedBytes = packed_.bytes();
+    float* packed = p.memory->TakeFloats(product_.PackedFloats());
+    Pack(static_cast<const float*>(p.constants[1]), hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed);
+    packed_ = packed;
   }
   size_t scratchBytes() const override { return constant_ ? 0 : static_cast<size_t>(product_.PackedFloats()) * sizeof(float); }
   bool ownsConstant(size_t i) const override { return constant_ && i >= 1; }
   void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override {
-    const float* packed = packed_.floats();
+    const float* packed = packed_;
     if (!constant_) {
       Pack(In(inputs, 1), hasBias_ ? In(inputs, 2) : nullptr, static_cast<float*>(scratch));
       packed = static_cast<float*>(scratch);
@@ -107,7 +107,7 @@ class LinearStep : public Step {
   Epilogue epilogue_;
   int unit_ = 1;
   std::vector<ptrdiff_t> taps_;
-  AlignedBuffer packed_;
+  const float* packed_ = nullptr;
 };
 
 int64_t Rows(const TensorDesc& t) { return t.shape.back() ? t.Elements() / t.shape.back() : 0; }

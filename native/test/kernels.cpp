@@ -42,7 +42,7 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   const ptrdiff_t outBlock = pixels * 8 + 8;
   const std::vector<float> add = Fill(static_cast<size_t>(outBlock * blocks));
   std::vector<float> out(static_cast<size_t>(outBlock * blocks), kGuard);
-  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), nullptr, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, blocks, {}};
+  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, blocks, {}};
   if (relu) args.activation = {xcorr::ActivationKind::kClip, 0.0f, INFINITY};
   table.ConvTile(args);
   for (int b = 0; b < blocks; ++b) {

@@ -37,7 +37,6 @@ export interface NativePlan {
 export interface NativeStepInfo {
   readonly algorithm?: string;
   readonly declined: string;
-  readonly packedBytes?: number;
 }
 
 /** The memory of one run. */
