@@ -34,6 +34,10 @@ struct ConvTileArgs {
   ptrdiff_t outPixel;     // 8 in a blocked row
   ptrdiff_t outBlock;     // from one block of 8 channels to the next
   int pixels;             // 1 .. KernelTable::tilePixels
+  // Pixels anywhere, for images whose rows do not fill tiles: input and output of pixel i lie at in + inAt[i] and out + outAt[i], and inPixel
+  // and outPixel mean nothing. With unit 8 only; null: pixels in a row.
+  const ptrdiff_t* inAt;
+  const ptrdiff_t* outAt;
   int blocks;             // 1 .. KernelTable::tileBlocks
   Activation activation;
 };
@@ -57,8 +61,11 @@ struct WindowRowArgs {
   float* out;
   int64_t pixels;
   Activation activation;  // depthwise
-  bool countPadding;      // average: divide by the kernel's size instead of the taps inside
-  float divisor;          // average: countPadding: what to divide by for a whole window in this row
+  // Average: what the sum is divided by. divisor, if > 0; else the taps inside the image, or if countedRows > 0 those inside its padding too:
+  // countedRows rows, and the columns before paddedEnd.
+  float divisor;
+  int countedRows;
+  int64_t paddedEnd;
 };
 
 // Winograd's F(m x m, 3 x 3) on one block of 8 input channels: `count` tiles of (m + 2) x (m + 2) pixels.

@@ -62,10 +62,15 @@ inline void Prefetch(const float* p) {
 #endif
 }
 
-// kInPixel: the pixel stride where it is known at compile time, so that it becomes part of the addresses; 0: args.inPixel.
+// Where a tile's pixels lie: kListed: wherever args.inAt says; else kInPixel apart, or args.inPixel if that is 0 (a distance known at
+// compile time becomes part of the addresses).
+constexpr int kListed = -1;
+
 template <int kPixels, int kVecs, int kUnit, int kInPixel>
 void RunTile(const ConvTileArgs& args) {
-  const ptrdiff_t inPixel = kInPixel ? kInPixel : args.inPixel;
+  const ptrdiff_t inPixel = kInPixel > 0 ? kInPixel : args.inPixel;
+  const float* listed[kPixels];
+  for (int i = 0; kInPixel == kListed && i < kPixels; ++i) listed[i] = args.in + args.inAt[i];
   Vec acc[kPixels][kVecs];
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
@@ -76,7 +81,8 @@ void RunTile(const ConvTileArgs& args) {
   const float* next = args.prefetch;
   const ptrdiff_t* tap = args.taps;
   for (int64_t t = args.tapCount; t > 0; --t, ++tap) {
-    const float* a = args.in + *tap;
+    const ptrdiff_t at = *tap;
+    const float* a = args.in + at;
     for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
 #pragma GCC unroll 8
     for (int u = 0; u < kUnit; ++u) {
@@ -86,7 +92,7 @@ void RunTile(const ConvTileArgs& args) {
       w += kVecs * kLanes;
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) {
-        const Vec x = Set<Vec>(a[i * inPixel + u]);
+        const Vec x = Set<Vec>(kInPixel == kListed ? listed[i][at + u] : a[i * inPixel + u]);
 #pragma GCC unroll 8
         for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(x, b[v], acc[i][v]);
       }
@@ -97,19 +103,20 @@ void RunTile(const ConvTileArgs& args) {
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
+    const ptrdiff_t outAt = kInPixel == kListed ? args.outAt[i] : i * args.outPixel;
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
       Vec x = acc[i][v];
-      if (args.residual) x = Add(x, LoadChannels(args.residual + i * args.outPixel, args.outBlock, v, args.blocks));
+      if (args.residual) x = Add(x, LoadChannels(args.residual + outAt, args.outBlock, v, args.blocks));
       if (clips) x = Min(high, Max(low, x));
-      StoreChannels(x, args.out + i * args.outPixel, args.outBlock, v, args.blocks);
+      StoreChannels(x, args.out + outAt, args.outBlock, v, args.blocks);
     }
   }
   if (!other) return;
   // The rarer activations run over the stored tile: their code stays out of the loop above, which is instantiated often.
   for (int i = 0; i < kPixels; ++i) {
     for (int block = 0; block < args.blocks; ++block) {
-      float* p = args.out + i * args.outPixel + block * args.outBlock;
+      float* p = args.out + (kInPixel == kListed ? args.outAt[i] : i * args.outPixel) + block * args.outBlock;
       Store(Activate(Load<Vec8>(p), args.activation), p);
     }
   }
@@ -129,6 +136,8 @@ template <int kVecs>
 inline void ForStride(const ConvTileArgs& args) {
   if (args.unit == 1) {
     ForPixels<kTilePixels, kVecs, 1, 0>(args);
+  } else if (args.inAt) {
+    ForPixels<kTilePixels, kVecs, 8, kListed>(args);
   } else if (args.inPixel == 8) {
     ForPixels<kTilePixels, kVecs, 8, 8>(args);
   } else if (args.inPixel == 16) {

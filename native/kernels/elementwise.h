@@ -28,16 +28,6 @@ void UnaryRun(const UnaryArgs& args) {
   for (int64_t k = i; k < args.count; ++k) args.out[k] = tail[k - i];
 }
 
-// Larger or smaller of two, NaN if either is.
-inline Vec8 MaxOrNaN(Vec8 a, Vec8 b) {
-  const Vec8 clip = Min(Set<Vec8>(1.0f), Max(Set<Vec8>(-1.0f), a));
-  return MulAdd(clip, Set<Vec8>(0.0f), Max(a, b));
-}
-inline Vec8 MinOrNaN(Vec8 a, Vec8 b) {
-  const Vec8 clip = Min(Set<Vec8>(1.0f), Max(Set<Vec8>(-1.0f), a));
-  return MulAdd(clip, Set<Vec8>(0.0f), Min(a, b));
-}
-
 inline Vec8 ApplyBinary(Vec8 a, Vec8 b, const BinaryArgs& args) {
   switch (args.kind) {
     case BinaryKind::kAdd: return Add(a, b);

@@ -1,114 +1,151 @@
-// Windows that keep channels apart, on one block of 8 channels: depthwise convolution, maximum, average.
+// Windows that keep channels apart, on a row of one block of 8 channels: depthwise convolution, maximum, average.
 //
-// kGroup neighbouring output pixels share each loaded weight; the columns where the window hangs over the image's edge are done one
-// pixel at a time, with the taps outside left out.
+// Pixels whose window lies inside the row are done in groups, all taps unrolled for the usual kernels: neighbouring outputs share their loads,
+// and a Vec of 16 lanes holds two of them. The few at the sides are done one by one, with the taps outside left out.
 #pragma once
 
 namespace xcorr::XCORR_ISA {
 namespace {
 
-constexpr int kGroup = 4;
+// Vectors per group: enough chains of dependent operations to fill the pipeline.
+constexpr int kGroupVecs = 4;
 
-// Taps j of a window at `at` that fall inside the image.
-struct TapRange {
-  int begin, end;
+// The same 8 numbers for each pixel of a V.
+template <typename V>
+inline V LoadRepeated(const float* p) {
+  return Load<V>(p);
+}
+#if defined(__AVX512F__)
+template <>
+inline Vec LoadRepeated<Vec>(const float* p) {
+  return Combine(Load<Vec8>(p), Load<Vec8>(p));
+}
+using PixelVec = Vec;  // two pixels
+constexpr int kPixelsPerVec = 2;
+#else
+using PixelVec = Vec8;
+constexpr int kPixelsPerVec = 1;
+#endif
+
+// What a window does with its taps. Start(), Step(tap (i, j), value, so far), Finish(result of the taps, output pixel, taps inside).
+struct Depthwise {
+  const WindowRowArgs& args;
+  template <typename V>
+  V Start() const { return LoadRepeated<V>(args.bias); }
+  template <typename V>
+  V Step(int i, int j, V x, V acc) const {
+    return MulAdd(x, LoadRepeated<V>(args.weights + ((args.firstRow + i) * args.columns + j) * 8), acc);
+  }
+  template <typename V>
+  V Finish(V acc, int64_t x, int) const {
+    if (args.residual) acc = Add(acc, Load<V>(args.residual + x * 8));
+    if (args.activation.kind == ActivationKind::kNone) return acc;
+    if (args.activation.kind == ActivationKind::kClip) return Min(Set<V>(args.activation.b), Max(Set<V>(args.activation.a), acc));
+    return Activate(acc, args.activation);
+  }
 };
-inline TapRange InsideTaps(const WindowRowArgs& args, int64_t at) {
+
+struct Maximum {
+  const WindowRowArgs& args;
+  template <typename V>
+  V Start() const { return Set<V>(-__builtin_inff()); }
+  template <typename V>
+  V Step(int, int, V x, V acc) const { return MaxOrNaN(acc, x); }
+  template <typename V>
+  V Finish(V acc, int64_t, int) const { return acc; }
+};
+
+struct Average {
+  const WindowRowArgs& args;
+  template <typename V>
+  V Start() const { return Set<V>(0.0f); }
+  template <typename V>
+  V Step(int, int, V x, V acc) const { return Add(acc, x); }
+  template <typename V>
+  V Finish(V acc, int64_t x, int inside) const {
+    int count = inside;
+    if (args.countedRows > 0) {
+      int columns = 0;
+      for (int j = 0; j < args.columns; ++j) columns += x * args.stride + j * args.dilation < args.paddedEnd;
+      count = args.countedRows * columns;
+    }
+    return Div(acc, Set<V>(args.divisor > 0 ? args.divisor : static_cast<float>(count)));
+  }
+};
+
+// kVecs vectors of outputs from pixel x on, all windows inside the row. kColumns, kStride: 0 if only known at run time.
+template <typename V, int kPixels, int kVecs, int kColumns, int kStride, typename Op>
+inline void WindowGroup(const WindowRowArgs& args, const Op& op, int64_t x) {
+  const int columns = kColumns ? kColumns : args.columns;
+  const ptrdiff_t pixel = (kStride ? kStride : args.stride) * 8, step = kColumns ? 8 : args.dilation * 8;
+  V acc[kVecs];
+#pragma GCC unroll 8
+  for (int g = 0; g < kVecs; ++g) acc[g] = op.template Start<V>();
+  const float* row = args.in + x * pixel;
+  for (int i = 0; i < args.rows; ++i, row += args.inRow) {
+#pragma GCC unroll 8
+    for (int j = 0; j < columns; ++j) {
+#pragma GCC unroll 8
+      for (int g = 0; g < kVecs; ++g) acc[g] = op.Step(i, j, Load<V>(row + g * kPixels * pixel + j * step), acc[g]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int g = 0; g < kVecs; ++g) Store(op.Finish(acc[g], x + g * kPixels, args.rows * columns), args.out + (x + g * kPixels) * 8);
+}
+
+template <typename Op>
+inline void WindowEdge(const WindowRowArgs& args, const Op& op, int64_t x) {
+  const int64_t at = x * args.stride;
   int begin = 0, end = args.columns;
   while (begin < end && at + begin * args.dilation < args.columnBegin) ++begin;
   while (end > begin && at + (end - 1) * args.dilation >= args.columnEnd) --end;
-  return {begin, end};
+  Vec8 acc = op.template Start<Vec8>();
+  for (int i = 0; i < args.rows; ++i) {
+    const float* row = args.in + i * args.inRow + at * 8;
+    for (int j = begin; j < end; ++j) acc = op.Step(i, j, Load<Vec8>(row + j * args.dilation * 8), acc);
+  }
+  Store(op.Finish(acc, x, args.rows * (end - begin)), args.out + x * 8);
 }
 
-// Calls edge(x) for pixels whose window hangs over a side, middle(x) for kGroup pixels from x on whose windows do not.
-template <typename Edge, typename Middle>
-inline void ForRow(const WindowRowArgs& args, Edge edge, Middle middle) {
+template <int kColumns, int kStride, typename Op>
+inline void WindowRow(const WindowRowArgs& args, const Op& op) {
+  // Outputs left .. right - 1 have their whole window inside.
   const int64_t reach = (args.columns - 1) * args.dilation;
-  auto inside = [&](int64_t x) {
-    return x * args.stride >= args.columnBegin && x * args.stride + reach < args.columnEnd;
-  };
+  int64_t left = (args.columnBegin + args.stride - 1) / args.stride;
+  int64_t right = args.columnEnd > reach ? (args.columnEnd - 1 - reach) / args.stride + 1 : 0;
+  if (left > args.pixels) left = args.pixels;
+  if (right > args.pixels) right = args.pixels;
   int64_t x = 0;
-  while (x < args.pixels) {
-    if (x + kGroup <= args.pixels && inside(x) && inside(x + kGroup - 1)) {
-      middle(x);
-      x += kGroup;
-    } else {
-      edge(x);
-      ++x;
+  for (; x < left; ++x) WindowEdge(args, op, x);
+  // Two neighbours fill a wide vector only where inputs are neighbours too.
+  if constexpr (kStride == 1 && kPixelsPerVec > 1) {
+    for (; x + kGroupVecs * kPixelsPerVec <= right; x += kGroupVecs * kPixelsPerVec) {
+      WindowGroup<PixelVec, kPixelsPerVec, kGroupVecs, kColumns, kStride>(args, op, x);
     }
+    for (; x + kPixelsPerVec <= right; x += kPixelsPerVec) WindowGroup<PixelVec, kPixelsPerVec, 1, kColumns, kStride>(args, op, x);
+  }
+  for (; x + kGroupVecs <= right; x += kGroupVecs) WindowGroup<Vec8, 1, kGroupVecs, kColumns, kStride>(args, op, x);
+  for (; x < right; ++x) WindowGroup<Vec8, 1, 1, kColumns, kStride>(args, op, x);
+  for (; x < args.pixels; ++x) WindowEdge(args, op, x);
+}
+
+template <typename Op>
+inline void ForWindow(const WindowRowArgs& args) {
+  const Op op = {args};
+  const int kind = args.dilation == 1 && args.stride <= 2 ? static_cast<int>(args.columns * 2 + args.stride) : 0;
+  switch (kind) {
+    case 2 * 2 + 2: return WindowRow<2, 2>(args, op);
+    case 3 * 2 + 1: return WindowRow<3, 1>(args, op);
+    case 3 * 2 + 2: return WindowRow<3, 2>(args, op);
+    case 5 * 2 + 1: return WindowRow<5, 1>(args, op);
+    case 5 * 2 + 2: return WindowRow<5, 2>(args, op);
+    default: return WindowRow<0, 0>(args, op);
   }
 }
 
-inline void FinishDepthwise(const WindowRowArgs& args, Vec8 acc, int64_t x) {
-  if (args.residual) acc = Add(acc, Load<Vec8>(args.residual + x * 8));
-  Store(Activate(acc, args.activation), args.out + x * 8);
-}
-
-void DepthwiseRow(const WindowRowArgs& args) {
-  const Vec8 bias = Load<Vec8>(args.bias);
-  const float* weights = args.weights + static_cast<ptrdiff_t>(args.firstRow) * args.columns * 8;
-  auto edge = [&](int64_t x) {
-    Vec8 acc = bias;
-    const TapRange taps = InsideTaps(args, x * args.stride);
-    for (int i = 0; i < args.rows; ++i) {
-      const float* row = args.in + i * args.inRow + x * args.stride * 8;
-      for (int j = taps.begin; j < taps.end; ++j) {
-        acc = MulAdd(Load<Vec8>(row + j * args.dilation * 8), Load<Vec8>(weights + (i * args.columns + j) * 8), acc);
-      }
-    }
-    FinishDepthwise(args, acc, x);
-  };
-  auto middle = [&](int64_t x) {
-    Vec8 acc[kGroup] = {bias, bias, bias, bias};
-    const ptrdiff_t pixel = args.stride * 8, step = args.dilation * 8;
-    const float* w = weights;
-    for (int i = 0; i < args.rows; ++i) {
-      const float* at = args.in + i * args.inRow + x * pixel;
-      for (int j = 0; j < args.columns; ++j, at += step, w += 8) {
-        const Vec8 weight = Load<Vec8>(w);
-        acc[0] = MulAdd(Load<Vec8>(at), weight, acc[0]);
-        acc[1] = MulAdd(Load<Vec8>(at + pixel), weight, acc[1]);
-        acc[2] = MulAdd(Load<Vec8>(at + 2 * pixel), weight, acc[2]);
-        acc[3] = MulAdd(Load<Vec8>(at + 3 * pixel), weight, acc[3]);
-      }
-    }
-    for (int g = 0; g < kGroup; ++g) FinishDepthwise(args, acc[g], x + g);
-  };
-  ForRow(args, edge, middle);
-}
-
-void MaxPoolRow(const WindowRowArgs& args) {
-  const Vec8 lowest = Set<Vec8>(-__builtin_inff());
-  auto one = [&](int64_t x) {
-    Vec8 best = lowest;
-    // NaN-ness is gathered apart, since Max forgets a NaN that a number follows: 0 times v clipped to -1 .. 1 is 0, or NaN.
-    Vec8 poison = Set<Vec8>(0.0f);
-    const TapRange taps = InsideTaps(args, x * args.stride);
-    for (int i = 0; i < args.rows; ++i) {
-      const float* row = args.in + i * args.inRow + x * args.stride * 8;
-      for (int j = taps.begin; j < taps.end; ++j) {
-        const Vec8 v = Load<Vec8>(row + j * args.dilation * 8);
-        best = Max(best, v);
-        poison = MulAdd(Set<Vec8>(0.0f), Min(Set<Vec8>(1.0f), Max(Set<Vec8>(-1.0f), v)), poison);
-      }
-    }
-    Store(Add(best, poison), args.out + x * 8);
-  };
-  for (int64_t x = 0; x < args.pixels; ++x) one(x);
-}
-
-void AvgPoolRow(const WindowRowArgs& args) {
-  for (int64_t x = 0; x < args.pixels; ++x) {
-    Vec8 sum = Set<Vec8>(0.0f);
-    const TapRange taps = InsideTaps(args, x * args.stride);
-    for (int i = 0; i < args.rows; ++i) {
-      const float* row = args.in + i * args.inRow + x * args.stride * 8;
-      for (int j = taps.begin; j < taps.end; ++j) sum = Add(sum, Load<Vec8>(row + j * args.dilation * 8));
-    }
-    const float count = args.countPadding ? args.divisor : static_cast<float>(args.rows * (taps.end - taps.begin));
-    Store(Div(sum, Set<Vec8>(count)), args.out + x * 8);
-  }
-}
+void DepthwiseRow(const WindowRowArgs& args) { ForWindow<Depthwise>(args); }
+void MaxPoolRow(const WindowRowArgs& args) { ForWindow<Maximum>(args); }
+void AvgPoolRow(const WindowRowArgs& args) { ForWindow<Average>(args); }
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -5,7 +5,7 @@
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
 //   winograd4   3x3, stride 1: tiles of 4x4 outputs by 36 products instead of 144
 //   winograd2   the same on tiles of 2x2, for small images
-//   pointwise   1x1, stride 1: all pixels of the image are one long row
+//   pointwise   1x1: all pixels that it reads are one long row
 //   direct      everything else
 #include "conv2d.h"
 
@@ -42,9 +42,14 @@ Conv::Conv(const Problem& p)
   if (hasResidual) residualBlocked = p.inputs[residualInput].layout == Layout::kBlocked;
 }
 
-ConvStep::ConvStep(const Conv& conv, bool plainInput, bool padded) : conv_(conv), in_(conv.x), out_(conv.y), pads_(padded && conv.padding.any()) {
-  in_.blocked = !plainInput;
+ConvStep::ConvStep(const Conv& conv, bool plainInput, Copy copy) : conv_(conv), in_(conv.x), out_(conv.y), source_(conv.x), copy_(copy) {
+  in_.blocked = source_.blocked = !plainInput;
   out_.blocked = true;
+  if (copy_ == Copy::kPadded && !conv.padding.any()) copy_ = Copy::kNone;
+  if (copy_ == Copy::kPicked && conv.stride[0] == 1 && conv.stride[1] == 1) copy_ = Copy::kNone;
+  if (copy_ != Copy::kPicked) return;
+  in_.h = out_.h;
+  in_.w = out_.w;
 }
 
 int64_t ConvStep::Reserve(bool needed, int64_t floats) {
@@ -54,8 +59,8 @@ int64_t ConvStep::Reserve(bool needed, int64_t floats) {
 }
 
 void ConvStep::Prepare(const Problem& p) {
-  blockedIn_ = Reserve(in_.blocked && !conv_.x.blocked, in_.blockedFloats());
-  padded_ = Reserve(pads_, PaddedFloats(in_, conv_.padding));
+  blockedIn_ = Reserve(source_.blocked && !conv_.x.blocked, source_.blockedFloats());
+  copied_ = Reserve(copy_ != Copy::kNone, PaddedFloats(in_, conv_.padding));
   blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
   blockedOut_ = Reserve(!conv_.y.blocked, out_.blockedFloats());
   workAt_ = Reserve(workFloats() > 0, workFloats());
@@ -76,7 +81,7 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
   }
   const float* in = static_cast<const float*>(inputs[0]);
   if (blockedIn_ >= 0) {
-    PlainToBlocked(team, in_, in, area + blockedIn_);
+    PlainToBlocked(team, source_, in, area + blockedIn_);
     in = area + blockedIn_;
   }
   const float* residual = conv_.hasResidual ? static_cast<const float*>(inputs[conv_.residualInput]) : nullptr;
@@ -85,14 +90,13 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     residual = area + blockedResidual_;
   }
   float* out = blockedOut_ >= 0 ? area + blockedOut_ : static_cast<float*>(outputs[0]);
-  const int64_t inImage = (in_.blocked ? in_.blocks * kBlock : in_.c) * in_.plane();
+  const int64_t inImage = (source_.blocked ? source_.blocks * kBlock : source_.c) * source_.plane();
   const int64_t outImage = out_.blocks * kBlock * out_.plane();
   for (int64_t n = 0; n < in_.n; ++n) {
     const float* image = in + n * inImage;
-    if (pads_) {
-      PadImage(team, in_, conv_.padding, image, area + padded_);
-      image = area + padded_;
-    }
+    if (copy_ == Copy::kPadded) PadImage(team, in_, conv_.padding, image, area + copied_);
+    if (copy_ == Copy::kPicked) PickPixels(team, source_, conv_.stride[0], conv_.stride[1], in_, image, area + copied_);
+    if (copy_ != Copy::kNone) image = area + copied_;
     RunImage(team, data, image, residual ? residual + n * outImage : nullptr, out + n * outImage, area + workAt_);
   }
   if (!conv_.epilogue.rest.empty()) {

@@ -24,11 +24,13 @@ struct Conv {
   float Weight(const float* w, int64_t o, int64_t c, int64_t i, int64_t j) const { return w[((o * inPerGroup + c) * kh + i) * kw + j]; }
 };
 
-// Runs one algorithm on every image of a batch: reorders plain inputs, pads if the algorithm wants padded images, packs weights that are not
+// Runs one algorithm on every image of a batch: reorders plain inputs, copies them if the algorithm wants that, packs weights that are not
 // constant, and finishes with activations that kernels do not have.
 class ConvStep : public Step {
  public:
-  ConvStep(const Conv& conv, bool plainInput, bool padded);
+  // What the algorithm wants instead of the image as it is: with its padding around it, or only the pixels that a 1x1 kernel reads.
+  enum class Copy { kNone, kPadded, kPicked };
+  ConvStep(const Conv& conv, bool plainInput, Copy copy);
   // Packs constant weights; to be called once, before the first run.
   void Prepare(const Problem& problem);
 
@@ -41,19 +43,21 @@ class ConvStep : public Step {
   virtual int64_t workFloats() const { return 0; }
   // Bias is null if there is none.
   virtual void Pack(const float* weight, const float* bias, float* to) const = 0;
-  // One image: `in` as in_ says (padded, if asked for), `residual` (or null) and `out` blocked.
+  // One image: `in` as in_ says, copied as asked for, `residual` (or null) and `out` blocked.
   virtual void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const = 0;
 
   Conv conv_;
-  Image in_, out_;  // conv_'s images as the algorithm sees them
+  Image in_, out_;  // conv_'s images as the algorithm sees them; without the padding
 
  private:
   int64_t Reserve(bool needed, int64_t floats);
 
   const float* packed_ = nullptr;
-  bool constant_ = false, pads_;
+  Image source_;  // what in_ is copied from
+  Copy copy_;
+  bool constant_ = false;
   int64_t scratchFloats_ = 0;
-  int64_t blockedIn_ = -1, padded_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
+  int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
 // Lanes that the tile kernel computes for this many blocks of output channels: whole vectors.

@@ -6,7 +6,7 @@ namespace {
 
 class Depthwise : public ConvStep {
  public:
-  explicit Depthwise(const Conv& conv) : ConvStep(conv, false, false) {}
+  explicit Depthwise(const Conv& conv) : ConvStep(conv, false, Copy::kNone) {}
 
  protected:
   int64_t packedFloats() const override { return out_.blocks * kBlock * (conv_.kh * conv_.kw + 1); }

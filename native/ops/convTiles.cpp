@@ -26,7 +26,10 @@ struct InputShape {
 
 class Tiles : public ConvStep {
  public:
-  Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, true), kind_(kind) { Describe(); }
+  Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded), kind_(kind) {
+    Describe();
+    ListPixels();
+  }
 
  protected:
   int64_t packedFloats() const override { return packedFloats_; }
@@ -65,6 +68,18 @@ class Tiles : public ConvStep {
     });
   }
 
+  // Where rows would fill less than three quarters of their tiles, tiles take pixels from any row: the list of where each pixel lies.
+  void ListPixels() {
+    const int64_t tile = conv_.table.tilePixels;
+    if (unit_ != kBlock || kind_ == Kind::kPointwise || 4 * out_.w >= 3 * tile * TilesOf(out_.w)) return;
+    for (int64_t y = 0; y < out_.h; ++y) {
+      for (int64_t x = 0; x < out_.w; ++x) {
+        inAt_.push_back(y * conv_.stride[0] * shape_.row + x * conv_.stride[1] * shape_.pixel);
+        outAt_.push_back((y * out_.w + x) * kBlock);
+      }
+    }
+  }
+
   // Runs of rows, or of pixels where all rows are one: about 128 KB of input each.
   struct Runs {
     int64_t count, perRun;  // rows, or pixels if flat
@@ -73,7 +88,7 @@ class Tiles : public ConvStep {
   };
   Runs CutRows() const {
     Runs r;
-    r.flat = kind_ == Kind::kPointwise;
+    r.flat = kind_ == Kind::kPointwise || !inAt_.empty();
     r.rows = r.flat ? 1 : out_.h;
     r.width = r.flat ? out_.plane() : out_.w;
     const int64_t tile = conv_.table.tilePixels;
@@ -116,7 +131,7 @@ class Tiles : public ConvStep {
   void RunRow(const Panel& panel, const float* data, Ahead* ahead, const float* in, const float* residual, float* out, int64_t y, int64_t begin,
               int64_t end) const {
     ConvTileArgs args = {};
-    args.inPixel = conv_.stride[1] * shape_.pixel;
+    args.inPixel = (kind_ == Kind::kPointwise ? 1 : conv_.stride[1]) * shape_.pixel;
     args.taps = taps_.data() + panel.taps;
     args.tapCount = panel.tapCount;
     args.unit = unit_;
@@ -131,9 +146,17 @@ class Tiles : public ConvStep {
     const int64_t tiles = TilesOf(end - begin);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t x = begin + (end - begin) * t / tiles, last = begin + (end - begin) * (t + 1) / tiles;
-      args.in = row + x * args.inPixel;
-      args.out = out + line + x * kBlock;
-      args.residual = residual ? residual + line + x * kBlock : nullptr;
+      if (inAt_.empty()) {
+        args.in = row + x * args.inPixel;
+        args.out = out + line + x * kBlock;
+        args.residual = residual ? residual + line + x * kBlock : nullptr;
+      } else {
+        args.in = row;
+        args.out = out + line;
+        args.residual = residual ? residual + line : nullptr;
+        args.inAt = inAt_.data() + x;
+        args.outAt = outAt_.data() + x;
+      }
       ahead->Next(&args);
       args.pixels = static_cast<int>(last - x);
       conv_.table.ConvTile(args);
@@ -233,7 +256,7 @@ class Tiles : public ConvStep {
   Kind kind_;
   InputShape shape_ = {0, 0, 0};
   int unit_ = 8;
-  std::vector<ptrdiff_t> taps_;
+  std::vector<ptrdiff_t> taps_, inAt_, outAt_;
   std::vector<Panel> panels_;
   int64_t packedFloats_ = 0;
 };
@@ -253,7 +276,6 @@ Reason AcceptsGrouped(const Conv& c) {
 
 Reason AcceptsPointwise(const Conv& c) {
   if (c.kh != 1 || c.kw != 1) return "kernel larger than 1x1";
-  if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
   return c.padding.any() ? "padding" : "";
 }
 

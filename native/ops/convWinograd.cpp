@@ -42,7 +42,7 @@ Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / par
 class Winograd : public ConvStep {
  public:
   Winograd(const Conv& conv, int m)
-      : ConvStep(conv, false, false), m_(m), n_(m + 2), coefficients_(n_ * n_), tilesX_((out_.w + m - 1) / m), tiles_((out_.h + m - 1) / m * tilesX_),
+      : ConvStep(conv, false, Copy::kNone), m_(m), n_(m + 2), coefficients_(n_ * n_), tilesX_((out_.w + m - 1) / m), tiles_((out_.h + m - 1) / m * tilesX_),
         channels_(in_.blocks * kBlock) {
     const int64_t tile = conv_.table.tilePixels, widest = conv_.table.tileBlocks * kBlock;
     // V and M of a block fill less than half of the cache; the weights stream through the rest.

@@ -65,6 +65,16 @@ void PadImage(Team& team, const Image& image, const Padding& pad, const float* i
   });
 }
 
+void PickPixels(Team& team, const Image& image, int64_t stepY, int64_t stepX, const Image& picked, const float* in, float* out) {
+  team.Run(image.blocks, [&](int64_t block, int) {
+    float* to = out + block * picked.plane() * kBlock;
+    for (int64_t y = 0; y < picked.h; ++y) {
+      const float* row = in + (block * image.h + y * stepY) * image.w * kBlock;
+      for (int64_t x = 0; x < picked.w; ++x, to += kBlock) std::memcpy(to, row + x * stepX * kBlock, kBlock * sizeof(float));
+    }
+  });
+}
+
 void ClearPaddingLanes(const Image& image, float* blocked) {
   const int64_t lanes = image.c % kBlock;
   if (lanes == 0) return;

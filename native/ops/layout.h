@@ -29,6 +29,9 @@ struct Padding {
 void PadImage(Team& team, const Image& image, const Padding& padding, const float* in, float* out);
 int64_t PaddedFloats(const Image& image, const Padding& padding);
 
+// Every stepY-th row's every stepX-th pixel of one blocked image: [blocks][picked.h][picked.w][8].
+void PickPixels(Team& team, const Image& image, int64_t stepY, int64_t stepX, const Image& picked, const float* in, float* out);
+
 // Sets the lanes past the last channel to 0 again, in every pixel.
 void ClearPaddingLanes(const Image& image, float* blocked);
 

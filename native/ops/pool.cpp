@@ -20,12 +20,12 @@ struct Pool {
   const KernelTable* table;
 };
 
-// Taps of one axis that lie in the image or its padding, not beyond (ceil mode may reach further).
-int64_t CountedTaps(const Pool& p, size_t axis, int64_t at, int64_t size) {
-  const int64_t start = at * p.stride[axis] - p.padding[axis], end = size + p.padding[axis + 2];
-  int64_t taps = 0;
-  for (int64_t k = 0; k < p.kernel[axis]; ++k) taps += start + k * p.dilation[axis] < end;
-  return taps;
+// Rows of a window that lie in the image or its padding, not beyond (ceil mode may reach further).
+int64_t CountedRows(const Pool& p, int64_t y) {
+  const int64_t start = y * p.stride[0] - p.padding[0], end = p.x.h + p.padding[2];
+  int64_t rows = 0;
+  for (int64_t k = 0; k < p.kernel[0]; ++k) rows += start + k * p.dilation[0] < end;
+  return rows;
 }
 
 void RunPlane(const Pool& p, bool average, const float* in, float* out) {
@@ -36,6 +36,7 @@ void RunPlane(const Pool& p, bool average, const float* in, float* out) {
   args.columns = static_cast<int>(p.kernel[1]);
   args.columnBegin = p.padding[1];
   args.columnEnd = p.padding[1] + p.x.w;
+  args.paddedEnd = args.columnEnd + p.padding[3];
   args.pixels = p.y.w;
   for (int64_t y = 0; y < p.y.h; ++y) {
     const int64_t top = y * p.stride[0] - p.padding[0];
@@ -46,20 +47,9 @@ void RunPlane(const Pool& p, bool average, const float* in, float* out) {
     args.in = in + ((top + first * p.dilation[0]) * p.x.w - p.padding[1]) * kBlock;
     args.out = out + y * p.y.w * kBlock;
     if (average) {
-      args.countPadding = p.countPadding || p.divisorOverride != 0;
-      // One divisor for the row's whole windows; the columns at the sides that ceil mode cuts short come one by one.
-      for (int64_t x = 0; args.countPadding && x < p.y.w; ++x) {
-        const int64_t counted = CountedTaps(p, 0, y, p.x.h) * CountedTaps(p, 1, x, p.x.w);
-        args.divisor = static_cast<float>(p.divisorOverride ? p.divisorOverride : counted);
-        WindowRowArgs one = args;
-        one.in += x * p.stride[1] * kBlock;
-        one.out += x * kBlock;
-        one.columnBegin -= x * p.stride[1];
-        one.columnEnd -= x * p.stride[1];
-        one.pixels = 1;
-        p.table->AvgPoolRow(one);
-      }
-      if (!args.countPadding) p.table->AvgPoolRow(args);
+      args.divisor = static_cast<float>(p.divisorOverride);
+      args.countedRows = p.countPadding ? static_cast<int>(CountedRows(p, y)) : 0;
+      p.table->AvgPoolRow(args);
     } else {
       p.table->MaxPoolRow(args);
     }

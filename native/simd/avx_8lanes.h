@@ -26,6 +26,12 @@ inline XCORR_VEC_8 Div(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_div_ps(a.v
 inline XCORR_VEC_8 MulAdd(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline XCORR_VEC_8 Max(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline XCORR_VEC_8 Min(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_min_ps(a.v, b.v)}; }
+inline XCORR_VEC_8 MaxOrNaN(XCORR_VEC_8 a, XCORR_VEC_8 b) {
+  return {_mm256_blendv_ps(_mm256_max_ps(a.v, b.v), a.v, _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q))};
+}
+inline XCORR_VEC_8 MinOrNaN(XCORR_VEC_8 a, XCORR_VEC_8 b) {
+  return {_mm256_blendv_ps(_mm256_min_ps(a.v, b.v), a.v, _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q))};
+}
 inline XCORR_VEC_8 IfNegative(XCORR_VEC_8 x, XCORR_VEC_8 a, XCORR_VEC_8 b) {
   return {_mm256_blendv_ps(b.v, a.v, _mm256_cmp_ps(x.v, _mm256_setzero_ps(), _CMP_LT_OQ))};
 }

@@ -28,6 +28,8 @@ inline Vec MulAdd(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 // vmaxq_f32 gives NaN if either is; the contract wants b, so select.
 inline Vec Max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
 inline Vec Min(Vec a, Vec b) { return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)}; }
+inline Vec MaxOrNaN(Vec a, Vec b) { return {vmaxq_f32(a.v, b.v)}; }
+inline Vec MinOrNaN(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 inline Vec IfNegative(Vec x, Vec a, Vec b) { return {vbslq_f32(vcltq_f32(x.v, vdupq_n_f32(0.0f)), a.v, b.v)}; }
 inline Vec Sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
 inline Vec Round(Vec a) { return {vrndnq_f32(a.v)}; }

@@ -26,6 +26,8 @@ inline Vec Div(Vec a, Vec b) { return {a.v / b.v}; }
 inline Vec MulAdd(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 inline Vec Max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
 inline Vec Min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
+inline Vec MaxOrNaN(Vec a, Vec b) { return {a.v > b.v || a.v != a.v ? a.v : b.v}; }
+inline Vec MinOrNaN(Vec a, Vec b) { return {a.v < b.v || a.v != a.v ? a.v : b.v}; }
 inline Vec IfNegative(Vec x, Vec a, Vec b) { return x.v < 0.0f ? a : b; }
 inline Vec Sqrt(Vec a) { return {__builtin_sqrtf(a.v)}; }
 // Adding and taking off 1.5 * 2^23 leaves the nearest integer, ties to even, for |v| < 2^22.

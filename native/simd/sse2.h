@@ -27,6 +27,14 @@ inline Vec Div(Vec a, Vec b) { return {_mm_div_ps(a.v, b.v)}; }
 inline Vec MulAdd(Vec a, Vec b, Vec c) { return {_mm_add_ps(_mm_mul_ps(a.v, b.v), c.v)}; }
 inline Vec Max(Vec a, Vec b) { return {_mm_max_ps(a.v, b.v)}; }
 inline Vec Min(Vec a, Vec b) { return {_mm_min_ps(a.v, b.v)}; }
+inline Vec MaxOrNaN(Vec a, Vec b) {
+  const __m128 nan = _mm_cmpunord_ps(a.v, a.v);
+  return {_mm_or_ps(_mm_and_ps(nan, a.v), _mm_andnot_ps(nan, _mm_max_ps(a.v, b.v)))};
+}
+inline Vec MinOrNaN(Vec a, Vec b) {
+  const __m128 nan = _mm_cmpunord_ps(a.v, a.v);
+  return {_mm_or_ps(_mm_and_ps(nan, a.v), _mm_andnot_ps(nan, _mm_min_ps(a.v, b.v)))};
+}
 inline Vec IfNegative(Vec x, Vec a, Vec b) {
   const __m128 m = _mm_cmplt_ps(x.v, _mm_setzero_ps());
   return {_mm_or_ps(_mm_and_ps(m, a.v), _mm_andnot_ps(m, b.v))};

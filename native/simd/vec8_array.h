@@ -33,6 +33,8 @@ inline Vec8 Mul(Vec8 a, Vec8 b) { return Each([&](int i) { return Mul(a.part[i],
 inline Vec8 Div(Vec8 a, Vec8 b) { return Each([&](int i) { return Div(a.part[i], b.part[i]); }); }
 inline Vec8 Max(Vec8 a, Vec8 b) { return Each([&](int i) { return Max(a.part[i], b.part[i]); }); }
 inline Vec8 Min(Vec8 a, Vec8 b) { return Each([&](int i) { return Min(a.part[i], b.part[i]); }); }
+inline Vec8 MaxOrNaN(Vec8 a, Vec8 b) { return Each([&](int i) { return MaxOrNaN(a.part[i], b.part[i]); }); }
+inline Vec8 MinOrNaN(Vec8 a, Vec8 b) { return Each([&](int i) { return MinOrNaN(a.part[i], b.part[i]); }); }
 inline Vec8 MulAdd(Vec8 a, Vec8 b, Vec8 c) {
   return Each([&](int i) { return MulAdd(a.part[i], b.part[i], c.part[i]); });
 }

@@ -32,7 +32,7 @@ void Expect(float got, double expected, const KernelTable& table, const char* wh
 }
 
 // A row of `pixels` outputs from `taps` taps, `unit` channels each.
-void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, int inPixel, bool residual, bool relu) {
+void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, int inPixel, bool residual, bool relu, bool listed = false) {
   const int taps = 3;
   const int narrow = table.lanes >= 8 ? table.lanes : table.tileBlocks * 8;
   const int lanes = blocks * 8 <= narrow ? narrow : table.tileBlocks * 8;
@@ -42,7 +42,17 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   const ptrdiff_t outBlock = pixels * 8 + 8;
   const std::vector<float> add = Fill(static_cast<size_t>(outBlock * blocks));
   std::vector<float> out(static_cast<size_t>(outBlock * blocks), kGuard);
-  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, blocks, {}};
+  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, nullptr, nullptr, blocks, {}};
+  // The same pixels, named one by one.
+  std::vector<ptrdiff_t> inAt, outAt;
+  for (int i = 0; i < pixels; ++i) {
+    inAt.push_back(i * inPixel);
+    outAt.push_back(i * 8);
+  }
+  if (listed) {
+    args.inAt = inAt.data();
+    args.outAt = outAt.data();
+  }
   if (relu) args.activation = {xcorr::ActivationKind::kClip, 0.0f, INFINITY};
   table.ConvTile(args);
   for (int b = 0; b < blocks; ++b) {
@@ -126,6 +136,7 @@ int main() {
     for (int pixels = 1; pixels <= table->tilePixels; ++pixels) {
       for (int blocks = 1; blocks <= table->tileBlocks; ++blocks) {
         for (int inPixel : {8, 16, 24}) TestConvTile(*table, pixels, blocks, 8, inPixel, pixels % 2 == 0, blocks % 2 == 0);
+        TestConvTile(*table, pixels, blocks, 8, 8, pixels % 2 == 0, blocks % 2 == 0, true);
         for (int inPixel : {1, 2, 3}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1);
       }
     }
