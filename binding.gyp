@@ -33,6 +33,7 @@
         "native/ops/convDepthwise.cpp",
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",
+        "native/ops/convTransposePhases.cpp",
         "native/ops/convWinograd.cpp",
         "native/ops/data.cpp",
         "native/ops/elementwise.cpp",

@@ -96,6 +96,7 @@ XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
 XCORR_CONV_ALGORITHM(Grouped)
 XCORR_CONV_ALGORITHM(Pointwise)
 XCORR_CONV_ALGORITHM(Direct)
+XCORR_CONV_ALGORITHM(Phases)     // convTransposePhases.cpp, of convTranspose2d
 #undef XCORR_CONV_ALGORITHM
 
 }  // namespace xcorr

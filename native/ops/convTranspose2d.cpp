@@ -1,8 +1,8 @@
-// convTranspose2d, gathered: the output pixels whose coordinates leave the same remainder by the stride form a phase, and a phase is a
-// convolution of the input with every stride-th tap of the kernel. So no sums are scattered, and each output is made by one thread.
+// convTranspose2d: by phases (convTransposePhases.cpp), or, for groups that do not fill blocks of 8 channels, gathered: each output pixel sums the
+// taps that reach it.
 #include <algorithm>
 
-#include "epilogue.h"
+#include "conv2d.h"
 #include "functionStep.h"
 #include "layout.h"
 
@@ -29,6 +29,16 @@ std::vector<std::vector<Reach>> ReachOf(int64_t in, int64_t out, int64_t kernel,
 
 std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
   RequireFloat32(p);
+  Conv conv(p);  // its weight is (Cin, Cout / groups, Kh, Kw)
+  conv.inPerGroup = conv.x.c / conv.groups;
+  conv.outPerGroup = conv.weight.shape[1];
+  const Reason declined = AcceptsPhases(conv);
+  if (declined.empty()) {
+    std::unique_ptr<ConvStep> step = MakePhases(conv);
+    step->Prepare(p);
+    step->info.algorithm = "phases";
+    return step;
+  }
   const Image x(p.inputs[0]), y(p.outputs[0]);
   const std::vector<int64_t> stride = p.attributes.Ints("stride"), dilation = p.attributes.Ints("dilation"), pads = p.attributes.Ints("padding");
   const int64_t groups = p.attributes.Int("groups", 1), kh = p.inputs[1].shape[2], kw = p.inputs[1].shape[3];
@@ -99,7 +109,9 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
     ClearPaddingLanes(y, out);
     if (!y.blocked) BlockedToPlain(team, y, out, Out(outputs));
   };
-  return MakeFunction("gathered", run, static_cast<size_t>(inFloats + weightFloats + outFloats) * sizeof(float));
+  auto step = MakeFunction("gathered", run, static_cast<size_t>(inFloats + weightFloats + outFloats) * sizeof(float));
+  step->info.declined = "phases: " + declined;
+  return step;
 }
 
 }  // namespace xcorr

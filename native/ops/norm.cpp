@@ -35,35 +35,71 @@ std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   });
 }
 
+namespace {
+
+struct ResponseNorm {
+  explicit ResponseNorm(const Problem& p)
+      : size(p.attributes.Int("size", 1)), before((size - 1) / 2), factor(static_cast<float>(p.attributes.Number("alpha", 1e-4) / static_cast<double>(size))),
+        beta(static_cast<float>(p.attributes.Number("beta", 0.75))), k(static_cast<float>(p.attributes.Number("k", 1))), table(p.kernels) {}
+  int64_t size, before;
+  float factor, beta, k;
+  const KernelTable* table;
+};
+
+// w := w^beta. The usual beta = 3/4 is two square roots: sqrt(w) * sqrt(sqrt(w)).
+void Power(const ResponseNorm& norm, float* w, float* buffer, int64_t count) {
+  if (norm.beta != 0.75f) {
+    for (int64_t i = 0; i < count; ++i) w[i] = std::pow(w[i], norm.beta);
+    return;
+  }
+  norm.table->UnaryRun({w, w, count, UnaryKind::kSqrt, {}});
+  norm.table->UnaryRun({w, buffer, count, UnaryKind::kSqrt, {}});
+  norm.table->BinaryRun({w, buffer, w, count, Operand::kFull, Operand::kFull, BinaryKind::kMul, {}});
+}
+
+}  // namespace
+
+// A pixel's channels are brought together, so that the window slides over neighbours in memory.
 std::unique_ptr<Step> Make_localResponseNorm(const Problem& p) {
   RequireFloat32(p);
   const TensorDesc x = p.inputs[0];
   const bool blocked = x.layout == Layout::kBlocked;
   if (x.layout != p.outputs[0].layout) throw Declined("input and output in different layouts");
-  const int64_t size = p.attributes.Int("size", 1), before = (size - 1) / 2, after = size - 1 - before;
-  const float factor = static_cast<float>(p.attributes.Number("alpha", 1e-4) / static_cast<double>(size));
-  const float beta = static_cast<float>(p.attributes.Number("beta", 0.75)), k = static_cast<float>(p.attributes.Number("k", 1));
+  const ResponseNorm norm(p);
   const int64_t channels = x.shape[1];
   int64_t pixels = 1;
   for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
   const int64_t image = (blocked ? Blocks(channels) * kBlock : channels) * pixels;
   auto place = [=](int64_t c, int64_t i) { return blocked ? (c / kBlock * pixels + i) * kBlock + c % kBlock : c * pixels + i; };
   return MakeFunction("window of channels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    constexpr int64_t kPixels = 64;  // a task's pixels: their channels stay in cache
+    constexpr int64_t kPixels = 16;
     const int64_t parts = (pixels + kPixels - 1) / kPixels;
+    // Of each pixel: the values; the sums, later their powers; the squares, with zeros for the channels that do not exist.
+    const int64_t row = channels, squares = channels + norm.size;
     team.Run(x.shape[0] * parts, [&](int64_t task, int) {
       const float* in = In(inputs, 0) + task / parts * image;
       float* out = Out(outputs) + task / parts * image;
-      const int64_t first = task % parts * kPixels, last = std::min(pixels, first + kPixels);
+      const int64_t first = task % parts * kPixels, count = std::min(pixels - first, kPixels);
+      float* values = ThreadScratch(static_cast<size_t>(kPixels * 3 * row + squares));
+      float *sums = values + kPixels * row, *buffer = sums + kPixels * row, *square = buffer + kPixels * row;
+      std::fill(square, square + squares, 0.0f);
       for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t i = first; i < last; ++i) {
-          float sum = 0;
-          for (int64_t near = std::max<int64_t>(0, c - before); near <= std::min(channels - 1, c + after); ++near) {
-            const float v = in[place(near, i)];
-            sum += v * v;
-          }
-          out[place(c, i)] = in[place(c, i)] / std::pow(k + factor * sum, beta);
+        for (int64_t i = 0; i < count; ++i) values[i * row + c] = in[place(c, first + i)];
+      }
+      for (int64_t i = 0; i < count; ++i) {
+        const float* v = values + i * row;
+        float* sum = sums + i * row;
+        for (int64_t c = 0; c < channels; ++c) square[norm.before + c] = v[c] * v[c];
+        std::fill(sum, sum + row, 0.0f);
+        for (int64_t t = 0; t < norm.size; ++t) {
+          for (int64_t c = 0; c < channels; ++c) sum[c] += square[c + t];
         }
+        for (int64_t c = 0; c < channels; ++c) sum[c] = norm.k + norm.factor * sum[c];
+      }
+      Power(norm, sums, buffer, count * row);
+      norm.table->BinaryRun({values, sums, values, count * row, Operand::kFull, Operand::kFull, BinaryKind::kDiv, {}});
+      for (int64_t c = 0; c < channels; ++c) {
+        for (int64_t i = 0; i < count; ++i) out[place(c, first + i)] = values[i * row + c];
       }
     });
     if (blocked) ClearPaddingLanes(Image(x), Out(outputs));

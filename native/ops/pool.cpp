@@ -79,19 +79,19 @@ std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
   return MakeFunction(average ? "average rows" : "maximum rows", run, (in + out) * sizeof(float));
 }
 
-// One number per channel, in the order of the pixels: 8 channels at a time when blocked.
-template <bool kAverage>
-void GlobalPlane(const float* x, int64_t pixels, int64_t lanes, float* y) {
-  for (int64_t l = 0; l < lanes; ++l) {
-    double sum = 0;
-    float best = -INFINITY;
-    for (int64_t p = 0; p < pixels; ++p) {
-      const float v = x[p * lanes + l];
-      if (kAverage) sum += v;
-      else if (!(v <= best)) best = std::isnan(best) ? best : v;
+// One number per channel: 8 channels at a time when blocked. Sums are in double, so that large images lose nothing.
+template <bool kAverage, int64_t kLanes>
+void GlobalPlane(const float* x, int64_t pixels, float* y) {
+  double sum[kLanes] = {};
+  float best[kLanes];
+  std::fill(best, best + kLanes, -INFINITY);
+  for (int64_t p = 0; p < pixels; ++p, x += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) {
+      if (kAverage) sum[l] += static_cast<double>(x[l]);
+      else best[l] = x[l] > best[l] || std::isnan(x[l]) ? x[l] : best[l];
     }
-    y[l] = kAverage ? static_cast<float>(sum / static_cast<double>(pixels)) : best;
   }
+  for (int64_t l = 0; l < kLanes; ++l) y[l] = kAverage ? static_cast<float>(sum[l] / static_cast<double>(pixels)) : best[l];
 }
 
 template <bool kAverage>
@@ -103,11 +103,13 @@ std::unique_ptr<Step> MakeGlobalPool(const Problem& problem) {
   int64_t pixels = 1;
   for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
   const int64_t planes = blocked ? x.shape[0] * Blocks(x.shape[1]) : x.shape[0] * x.shape[1];
-  const int64_t lanes = blocked ? kBlock : 1;
   return MakeFunction("planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     const float* in = In(inputs, 0);
     float* out = Out(outputs);
-    team.Run(planes, [&](int64_t p, int) { GlobalPlane<kAverage>(in + p * pixels * lanes, pixels, lanes, out + p * lanes); });
+    team.Run(planes, [&](int64_t p, int) {
+      if (blocked) GlobalPlane<kAverage, kBlock>(in + p * pixels * kBlock, pixels, out + p * kBlock);
+      else GlobalPlane<kAverage, 1>(in + p * pixels, pixels, out + p);
+    });
   });
 }
 

@@ -186,6 +186,7 @@ export interface LocalResponseNormAttrs {
 /** y[c] = x[c] / (k + alpha / size * sum of squares of the `size` channels around c)^beta */
 export const localResponseNormOp: OpDef<LocalResponseNormAttrs> = {
   name: "localResponseNorm",
+  layout: followsOnImages,
   infer(inputs) {
     checkCount("localResponseNorm", inputs, 1);
     checkFloat("localResponseNorm", inputs);
