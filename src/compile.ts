@@ -1,6 +1,7 @@
 /** compile: layers, or any function of tensors, as a Network. */
 import { type BackendRequest, resolveBackend } from "./core/dispatch.js";
 import { expected, OptionError, show } from "./core/errors.js";
+import { noGrad } from "./core/gradMode.js";
 import { checkOptions, readBoolean, readInt } from "./core/options.js";
 import { Tensor } from "./core/tensor.js";
 import type { GraphSource } from "./graph/graph.js";
@@ -17,10 +18,29 @@ export type Model =
   | { forward(...inputs: Tensor[]): Tensor | readonly Tensor[] }
   | ((...inputs: Tensor[]) => Tensor | readonly Tensor[]);
 
+/** A module's modes, as nn.Module has them: a network is compiled for use, not for learning. */
+interface HasModes {
+  modules(): Iterable<{ training: boolean }>;
+}
+
+function inUse<T>(model: object, body: () => T): T {
+  if (typeof (model as Partial<HasModes>).modules !== "function") return body();
+  const modes = [...(model as HasModes).modules()].map((module) => ({
+    module,
+    was: module.training,
+  }));
+  for (const { module } of modes) module.training = false;
+  try {
+    return body();
+  } finally {
+    for (const { module, was } of modes) module.training = was;
+  }
+}
+
 /**
  * Compiles a model: traces it on the example, optimises the graph, packs the weights.
  *
- * Weights are taken as they are now: compile again after changing them. The inputs are called "input" (or "input0", "input1", ...), the outputs
+ * A module is compiled as eval() would have it. Weights are taken as they are now: compile again after changing them. The inputs are called "input" (or "input0", "input1", ...), the outputs
  * "output" (or "output0", ...); inputs of other sizes than the example's are traced anew when they first come.
  *
  * @param model    a layer (nn.Module), or a synchronous function of tensors
@@ -47,14 +67,16 @@ export function compile(
     typeof model === "function"
       ? model
       : typeof model?.forward === "function"
-        ? (...x: Tensor[]) => model.forward(...x)
+        ? (...x: Tensor[]) => inUse(model, () => model.forward(...x))
         : undefined;
   if (!body) throw new OptionError(expected("compile", "a layer or a function", show(model)));
   const names = examples.map((_, i) => (examples.length === 1 ? "input" : `input${i}`));
   const graphFor = (inputs: readonly Tensor[]) =>
-    trace(
-      body,
-      inputs.map((tensor, i) => ({ name: names[i], tensor })),
+    noGrad(() =>
+      trace(
+        body,
+        inputs.map((tensor, i) => ({ name: names[i], tensor })),
+      ),
     );
   // Traced once now, so that a model that does not fit its example fails here.
   const first = graphFor(examples);

@@ -28,6 +28,16 @@ export {
   maxUnpool2d,
 } from "./ops/globalPool.js";
 export { linear, matmul } from "./ops/linear.js";
+export {
+  bceWithLogits,
+  type ClassLossOptions,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  nllLoss,
+} from "./ops/loss.js";
 export { type BatchNormOptions, batchNorm, localResponseNorm } from "./ops/norm.js";
 export { type PadOptions, pad } from "./ops/pad.js";
 export {

@@ -27,6 +27,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   image: ["core"],
   "functional.ts": ["ops"],
   "safetensors.ts": ["core"],
+  optim: ["core"],
+  data: ["core"],
   "index.ts": [
     "core",
     "ops",
@@ -34,6 +36,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "nn",
     "network.ts",
     "compile.ts",
+    "optim",
+    "data",
     "functional.ts",
     "safetensors.ts",
   ],

@@ -12,7 +12,7 @@ import { makePlan } from "../src/graph/plan.js";
 import { conv2dOp } from "../src/ops/conv2d.js";
 import { ops } from "../src/ops/index.js";
 import { native, nativeIsas, referenceBackend } from "./support/backends.js";
-import { expectClose } from "./support/compare.js";
+import { expectClose, magnitude } from "./support/compare.js";
 import { runGraph } from "./support/graphs.js";
 
 interface Case {
@@ -68,6 +68,80 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   convTranspose2d: [
     { inputs: [image, [9, 4, 3, 3]], attrs: { ...conv, stride: [2, 2], outputPadding: [1, 0] } },
   ],
+  conv2dInputGradient: [
+    {
+      inputs: [
+        [2, 4, 5, 7],
+        [4, 9, 3, 3],
+      ],
+      attrs: { ...conv, inputShape: image },
+    },
+    {
+      inputs: [
+        [2, 16, 3, 4],
+        [16, 9, 3, 2],
+      ],
+      attrs: { ...conv, stride: [2, 2], padding: [1, 0, 1, 1], inputShape: [2, 9, 6, 7] },
+    },
+    {
+      inputs: [
+        [1, 16, 4, 4],
+        [16, 8, 1, 1],
+      ],
+      attrs: {
+        ...conv,
+        stride: [3, 2],
+        padding: [0, 0, 0, 0],
+        groups: 2,
+        inputShape: [1, 16, 11, 8],
+      },
+    },
+  ],
+  conv2dWeightGradient: [
+    { inputs: [image, [2, 4, 5, 7]], attrs: { ...conv, weightShape: [4, 9, 3, 3] } },
+    {
+      inputs: [
+        [2, 1, 9, 8],
+        [2, 40, 5, 4],
+      ],
+      attrs: { ...conv, padding: [0, 0, 0, 0], weightShape: [40, 1, 5, 5] },
+    },
+    {
+      inputs: [
+        [2, 40, 6, 7],
+        [2, 9, 3, 4],
+      ],
+      attrs: {
+        ...conv,
+        stride: [2, 2],
+        dilation: [1, 2],
+        padding: [1, 2, 0, 1],
+        weightShape: [9, 40, 3, 2],
+      },
+    },
+    {
+      inputs: [
+        [1, 6, 5, 5],
+        [1, 6, 5, 5],
+      ],
+      attrs: { ...conv, groups: 6, weightShape: [6, 1, 3, 3] },
+    },
+    {
+      inputs: [
+        [2, 30, 3, 3],
+        [2, 20, 3, 3],
+      ],
+      attrs: { ...conv, padding: [0, 0, 0, 0], weightShape: [20, 30, 1, 1] },
+    },
+  ],
+  maxPool2dGradient: [true, false].map((ceilMode) => ({
+    inputs: [image, [2, 9, 3, 6 + 1]],
+    attrs: { ...window, padding: [1, 0, 1, 1], ceilMode, indices: "none" },
+  })),
+  avgPool2dGradient: [true, false].map((countIncludePad) => ({
+    inputs: [[2, 9, 3, 7]],
+    attrs: { ...window, ceilMode: true, countIncludePad, divisorOverride: 0, inputShape: image },
+  })),
   maxPool2d: [
     { inputs: [image], attrs: { ...window, ceilMode: false, indices: "none" } },
     { inputs: [image], attrs: { ...window, ceilMode: true, indices: "none" } },
@@ -227,8 +301,9 @@ function compiled(name: string, { inputs, attrs = {} }: Case, tensors: readonly 
 
 for (const { isa, available } of nativeIsas()) {
   describe.skipIf(!available)(`native ${isa}`, () => {
-    const tolerance = { rtol: 2e-6, atol: 2e-6 };
     it.each(Object.keys(cases))("%s", (name) => {
+      // A weight's gradient sums over all pixels, in float32 here, in float64 in the reference.
+      const tolerance = { rtol: 2e-6, atol: name === "conv2dWeightGradient" ? 1e-5 : 2e-6 };
       const op = ops.get(name);
       if (!op) throw new Error(`no op ${name}`);
       for (const one of cases[name]) {
@@ -240,7 +315,7 @@ for (const { isa, available } of nativeIsas()) {
         const [want, got] = [outputs(), outputs()];
         op.reference(tensors, full, want);
         withBackend(native(isa, 1), () => native(isa, 1).run(op, tensors, full, got));
-        for (const [i, t] of got.entries()) expectClose(t, want[i], tolerance);
+        for (const [i, t] of got.entries()) expectClose(t, want[i], tolerance, magnitude(want[i]));
         if (name === "reorder") continue; // the passes place it
         for (const optimized of [false, true]) {
           const graph = compiled(name, one, tensors);

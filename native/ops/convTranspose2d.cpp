@@ -114,4 +114,18 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
   return step;
 }
 
+// dy and weight to dx: a transposed convolution whose output size is given.
+std::unique_ptr<Step> Make_conv2dInputGradient(const Problem& p) {
+  RequireFloat32(p);
+  Conv conv(p);
+  conv.inPerGroup = conv.x.c / conv.groups;
+  conv.outPerGroup = conv.weight.shape[1];
+  const Reason declined = AcceptsPhases(conv);
+  if (!declined.empty()) throw Declined(declined);
+  std::unique_ptr<ConvStep> step = MakePhases(conv);
+  step->Prepare(p);
+  step->info.algorithm = "phases";
+  return step;
+}
+
 }  // namespace xcorr

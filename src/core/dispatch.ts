@@ -1,7 +1,9 @@
 /**
  * The choke point: every eager call of every op comes through here. Infer, allocate, run; and when a recording is open,
- * tell it what was run. Tracing a graph and recording a gradient tape are recordings.
+ * tell it what was run. Tracing a graph is a recording; steps for gradients are
+ * recorded on the tensors themselves (autograd.ts).
  */
+import { recordStep } from "./autograd.js";
 import type { Backend } from "./backend.js";
 import { DTYPES } from "./dtype.js";
 import { AddonError } from "./errors.js";
@@ -81,5 +83,6 @@ export function dispatch<Attrs extends object>(
     );
   currentBackend().run(op, inputs, attrs, outputs);
   for (const recorder of recorders) recorder.record(op, inputs, attrs, outputs);
+  recordStep(op as OpDef, inputs, attrs, outputs);
   return outputs;
 }

@@ -55,6 +55,13 @@ export class AddonError extends XcorrError {
   }
 }
 
+/** Gradients asked for where none were recorded, or through an op that has none. */
+export class GradientError extends XcorrError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("XCORR_GRADIENT", message, options);
+  }
+}
+
 /** Use of a network after `dispose()`. */
 export class DisposedError extends XcorrError {
   constructor(message: string, options?: ErrorOptions) {

@@ -33,6 +33,17 @@ export type Activation =
  */
 export type LayoutRule = "prefers" | "follows" | "plain";
 
+/** What a gradient is worked out from: what was run, and how the loss changes with each output. */
+export interface GradientRequest<Attrs extends object = object> {
+  readonly inputs: readonly Tensor[];
+  readonly attrs: Attrs;
+  readonly outputs: readonly Tensor[];
+  /** One per output, of its type; zeros for outputs that the loss does not depend on. */
+  readonly outputGradients: readonly Tensor[];
+  /** Per input: its gradient is wanted. */
+  readonly needs: readonly boolean[];
+}
+
 /** One operation: what it accepts, what it means, what shared code may know about it. Attrs are plain data (docs/ops.md). */
 export interface OpDef<Attrs extends object = object> {
   readonly name: string;
@@ -44,12 +55,11 @@ export interface OpDef<Attrs extends object = object> {
   window?(inputs: readonly TensorType[], attrs: Attrs): Window;
   /** Multiply-adds, for benches and explain(). */
   macs?(inputs: readonly TensorType[], attrs: Attrs): number;
-  /** Gradients with respect to the inputs; absent on ops that cannot be trained through. */
-  gradient?(
-    inputs: readonly Tensor[],
-    attrs: Attrs,
-    outputGradients: readonly Tensor[],
-  ): (Tensor | undefined)[];
+  /**
+   * Gradients with respect to the inputs, undefined where there is none (integers) or none is needed; absent on ops that cannot be trained
+   * through. Runs ops itself, unrecorded.
+   */
+  gradient?(step: GradientRequest<Attrs>): (Tensor | undefined)[];
   /** Inputs that are weights, not data: they stay plain whatever the layout of the rest. */
   parameters?(inputs: readonly TensorType[], attrs: Attrs): readonly number[];
   /** Default "plain". */

@@ -3,6 +3,7 @@
  */
 import { DTYPES, type DType, dtypeOf, fromFloat16, type TypedArray, toFloat16 } from "./dtype.js";
 import { expected, ShapeError, show, showShape, TensorError } from "./errors.js";
+import { isGradEnabled } from "./gradMode.js";
 import type { TensorType } from "./op.js";
 import { checkShape, type Shape, sizeOf } from "./shape.js";
 
@@ -14,10 +15,26 @@ export interface RandomOptions {
   readonly seed?: number;
 }
 
+/** What made a tensor, where gradients are wanted: see autograd.ts. */
+export interface GradientStep {
+  readonly name: string;
+  inputs: readonly Tensor[];
+  /** Gradients of the inputs, from those of the outputs that have one. */
+  gradient(outputGradients: ReadonlyMap<Tensor, Tensor>): readonly (Tensor | undefined)[];
+  /** backward() went through: what it needs was let go. */
+  freed?: boolean;
+}
+
 export class Tensor implements TensorType {
   readonly data: TypedArray;
   readonly shape: Shape;
   readonly dtype: DType;
+  /** Ops on this tensor are recorded, so that backward() can give it a gradient. Results of such ops require gradients too. */
+  requiresGrad = false;
+  /** The gradient that backward() calls have added up; undefined before the first, and after zeroGrad(). */
+  grad: Tensor | undefined = undefined;
+  /** What made this tensor, if that was recorded. */
+  step: GradientStep | undefined = undefined;
 
   /**
    * Wraps `data` without copying.
@@ -176,7 +193,21 @@ export class Tensor implements TensorType {
     const rest = this.shape.slice(1);
     const step = sizeOf(rest);
     const start = (i < 0 ? i + length : i) * step;
-    return new Tensor(this.data.subarray(start, start + step), rest, this.dtype);
+    return recordView(
+      this,
+      new Tensor(this.data.subarray(start, start + step), rest, this.dtype),
+      "at",
+      (gradient) => {
+        const whole = Tensor.zeros(this.shape, this.dtype);
+        whole.data.set(gradient.data as never, start);
+        return whole;
+      },
+    );
+  }
+
+  /** The same data without what is recorded: requires no gradients. @see torch.Tensor.detach */
+  detach(): Tensor {
+    return new Tensor(this.data, this.shape, this.dtype);
   }
 
   /** The same data under another shape; shares memory. One size may be -1: it is worked out. */
@@ -192,7 +223,9 @@ export class Tensor implements TensorType {
         ),
       );
     }
-    return new Tensor(this.data, sizes, this.dtype);
+    return recordView(this, new Tensor(this.data, sizes, this.dtype), "reshape", (gradient) =>
+      gradient.reshape(this.shape),
+    );
   }
 
   /** A copy with memory of its own. */
@@ -230,6 +263,26 @@ export class Tensor implements TensorType {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
+}
+
+/** Records a view of a tensor, if that requires gradients: views are made without an op. */
+function recordView(
+  source: Tensor,
+  view: Tensor,
+  name: string,
+  gradient: (of: Tensor) => Tensor,
+): Tensor {
+  if (!source.requiresGrad || !isGradEnabled()) return view;
+  view.requiresGrad = true;
+  view.step = {
+    name,
+    inputs: [source],
+    gradient: (gradients) => {
+      const own = gradients.get(view);
+      return [own && gradient(own)];
+    },
+  };
+  return view;
 }
 
 /** Throws if a tensor's memory cannot be used now: detached, resized, or resizable by somebody else. */

@@ -11,6 +11,7 @@ export class Parameter extends Tensor {
   /** Wraps the tensor's data: the two share memory. */
   constructor(tensor: Tensor) {
     super(tensor.data, tensor.shape, tensor.dtype);
+    this.requiresGrad = true;
   }
 }
 
@@ -18,6 +19,9 @@ export class Parameter extends Tensor {
 export type StateDict = Record<string, Tensor>;
 
 export abstract class Module {
+  /** Layers that behave differently while learning (BatchNorm2d, Dropout) look at this. Default true; set by train() and eval(). */
+  training = true;
+
   abstract forward(...inputs: Tensor[]): Tensor;
 
   /** What toString shows between the brackets. */
@@ -48,6 +52,28 @@ export abstract class Module {
   /** Learned tensors. */
   *parameters(): Generator<Parameter> {
     for (const [, tensor] of this.namedParameters()) yield tensor;
+  }
+
+  /** This module and all below it, each once. */
+  *modules(): Generator<Module> {
+    yield this;
+    for (const [, child] of this.namedChildren()) yield* child.modules();
+  }
+
+  /** Sets the mode of this module and all below it: learning, or (eval) use. */
+  train(on = true): this {
+    for (const module of this.modules()) module.training = on;
+    return this;
+  }
+
+  /** train(false). */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Forgets the gradients of all parameters. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = undefined;
   }
 
   /** All tensors by path; they share memory with the module. */

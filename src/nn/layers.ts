@@ -1,7 +1,8 @@
 /** Linear, BatchNorm2d, pools, shapes, and Sequential. */
 import { expected, OptionError, show } from "../core/errors.js";
 import { checkOptions, readBoolean, readInt, readNumberOption } from "../core/options.js";
-import { Tensor } from "../core/tensor.js";
+import { randomSource, Tensor } from "../core/tensor.js";
+import { mul } from "../ops/binary.js";
 import { flatten } from "../ops/data.js";
 import { adaptiveAvgPool2d, adaptiveMaxPool2d } from "../ops/globalPool.js";
 import { linear } from "../ops/linear.js";
@@ -40,19 +41,21 @@ export class Linear extends Module {
   }
 }
 
-/** Normalises each channel with its running statistics (inference). @see torch.nn.BatchNorm2d in eval mode */
+/** Normalises each channel: while training with the batch's statistics, else with the running ones. @see torch.nn.BatchNorm2d */
 export class BatchNorm2d extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter;
   readonly runningMean: Tensor;
   readonly runningVar: Tensor;
   readonly eps: number;
+  readonly momentum: number;
   constructor(
     readonly channels: number,
-    options: { eps?: number } = {},
+    options: { eps?: number; momentum?: number } = {},
   ) {
     super();
-    checkOptions("BatchNorm2d", options, ["eps"]);
+    checkOptions("BatchNorm2d", options, ["eps", "momentum"]);
+    this.momentum = readNumberOption("BatchNorm2d", "momentum", options.momentum ?? 0.1);
     readInt("BatchNorm2d", "channels", channels, 1);
     this.eps = readNumberOption("BatchNorm2d", "eps", options.eps ?? 1e-5);
     this.weight = new Parameter(Tensor.ones([channels]));
@@ -65,10 +68,36 @@ export class BatchNorm2d extends Module {
       weight: this.weight,
       bias: this.bias,
       eps: this.eps,
+      training: this.training,
+      momentum: this.momentum,
     });
   }
   protected override describe(): string {
-    return `${this.channels}, eps=${this.eps}`;
+    return `${this.channels}, eps=${this.eps}, momentum=${this.momentum}`;
+  }
+}
+
+/** While training, zeroes each element with probability p and scales the rest by 1 / (1 - p); else nothing. @see torch.nn.Dropout */
+export class Dropout extends Module {
+  private readonly next: () => number;
+  constructor(
+    readonly p = 0.5,
+    options: { seed?: number } = {},
+  ) {
+    super();
+    checkOptions("Dropout", options, ["seed"]);
+    if (!(p >= 0 && p < 1))
+      throw new OptionError(expected("Dropout", 'a number from 0 to below 1 for "p"', show(p)));
+    this.next = randomSource(options.seed);
+  }
+  forward(x: Tensor): Tensor {
+    if (!this.training || this.p === 0) return x;
+    const mask = Tensor.zeros(x.shape, x.dtype);
+    for (let i = 0; i < mask.size; i++) mask.data[i] = this.next() < this.p ? 0 : 1 / (1 - this.p);
+    return mul(x, mask);
+  }
+  protected override describe(): string {
+    return `p=${this.p}`;
   }
 }
 

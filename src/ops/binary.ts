@@ -7,9 +7,9 @@ import { type DType, isFloat } from "../core/dtype.js";
 import { expected, TensorError } from "../core/errors.js";
 import type { Activation, LayoutRule, OpDef, TensorType } from "../core/op.js";
 import { broadcastShapes, broadcastStrides, forEachIndex, sameShape } from "../core/shape.js";
-import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
+import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { applyActivation } from "./epilogue.js";
-import { checkCount, checkSameDtype, isImage } from "./shared.js";
+import { broadcastTo, checkCount, checkSameDtype, isImage, sumTo } from "./shared.js";
 
 export interface BinaryAttrs {
   readonly activation?: Activation;
@@ -29,6 +29,21 @@ const arithmetic: Readonly<Record<string, Arithmetic>> = {
   maximum: (a, b) => (Number.isNaN(a) ? a : Number.isNaN(b) ? b : a > b ? a : b),
   minimum: (a, b) => (Number.isNaN(a) ? a : Number.isNaN(b) ? b : a < b ? a : b),
   prelu: (x, slope) => (x < 0 ? slope * x : x),
+};
+
+/** How the result changes with each side. At a tie maximum and minimum share, as in PyTorch. */
+const partials: Readonly<
+  Record<string, (a: number, b: number, y: number) => readonly [number, number]>
+> = {
+  add: () => [1, 1],
+  sub: () => [1, -1],
+  mul: (a, b) => [b, a],
+  div: (a, b) => [1 / b, -a / (b * b)],
+  pow: (a, b, y) => [b === 0 ? 0 : b * a ** (b - 1), a > 0 ? y * Math.log(a) : 0],
+  mod: (a, b) => [1, -Math.floor(a / b)],
+  maximum: (a, b) => (a === b ? [0.5, 0.5] : a > b ? [1, 0] : [0, 1]),
+  minimum: (a, b) => (a === b ? [0.5, 0.5] : a < b ? [1, 0] : [0, 1]),
+  prelu: (x, slope) => (x > 0 ? [1, 0] : [slope, x]),
 };
 
 /** The same on 64-bit integers, exact beyond 2^53. Results wrap when stored. */
@@ -136,6 +151,19 @@ function defineArithmetic(name: string): OpDef<BinaryAttrs> {
       });
       applyActivation(y, attrs.activation);
     },
+    gradient({ inputs: [a, b], outputs: [y], outputGradients: [dy] }) {
+      const slopes = partials[name];
+      const [da, db] = [a, b].map((t) => Tensor.zeros(t.shape, t.dtype));
+      const [x1, x2, out, from] = [a, b, y, dy].map((t) => t.data as Float32Array);
+      const [to1, to2] = [da.data as Float32Array, db.data as Float32Array];
+      // Where a side repeats, its changes add up.
+      forEachPair(a, b, y, (i, ia, ib) => {
+        const [sa, sb] = slopes(x1[ia], x2[ib], out[i]);
+        to1[ia] += from[i] * sa;
+        to2[ib] += from[i] * sb;
+      });
+      return [da, db];
+    },
     layout: binaryLayout,
   };
 }
@@ -186,6 +214,15 @@ export const whereOp: OpDef = {
         shape: broadcastShapes("where", condition.shape, a.shape, b.shape),
       },
     ];
+  },
+  gradient({ inputs: [condition, a, b], outputGradients: [dy] }) {
+    const mask = broadcastTo(condition, dy.shape);
+    const masked = (keep: boolean, t: Tensor): Tensor => {
+      const part = dy.clone();
+      for (let i = 0; i < part.size; i++) if ((mask.data[i] !== 0) !== keep) part.data[i] = 0;
+      return sumTo(part, t.shape);
+    };
+    return [undefined, masked(true, a), masked(false, b)];
   },
   reference([condition, a, b], _attrs, [y]) {
     const [sc, sa, sb] = [condition, a, b].map((t) => broadcastStrides(t.shape, y.shape));

@@ -12,9 +12,11 @@ import { checkOptions, readChoice, readInt, readInts } from "../core/options.js"
 import { sizeOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { samePadding, type Window, windowOutput } from "../core/window.js";
+import { conv2dInputGradientOp, conv2dWeightGradientOp } from "./conv2dGradient.js";
 import { applyActivation, applyResidual } from "./epilogue.js";
 import { padOp } from "./pad.js";
-import { checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import { reduceOps } from "./reduce.js";
+import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
 
 export interface Conv2dAttrs {
   readonly stride: readonly number[];
@@ -142,6 +144,20 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
     }
     applyResidual(out, residual);
     applyActivation(out, attrs.activation);
+  },
+
+  gradient({ inputs, attrs, outputGradients: [dy], needs }) {
+    const [x, weight, bias] = inputs;
+    const { stride, padding, dilation, groups } = attrs;
+    const window = { stride, padding, dilation, groups };
+    const [dx] = needs[0]
+      ? dispatch(conv2dInputGradientOp, [dy, weight], { ...window, inputShape: x.shape })
+      : [];
+    const [dw] = needs[1]
+      ? dispatch(conv2dWeightGradientOp, [x, dy], { ...window, weightShape: weight.shape })
+      : [];
+    const perChannel = { axes: [0, 2, 3], keepDims: false };
+    return [dx, dw, bias && dispatch(reduceOps.reduceSum, [dy], perChannel)[0]];
   },
 
   window: convWindow,
@@ -295,25 +311,3 @@ export function conv1d(input: Tensor, weight: Tensor, options: ConvOptions = {})
 
 /** (A, B, L) -> (A, B, 1, L): the same data as an image of height 1. */
 const lift = (t: Tensor): Tensor => t.reshape([t.shape[0], t.shape[1], 1, t.shape[2]]);
-
-/** Runs `body` on a batch; an input without the batch axis gets one for the while. */
-export function batched(
-  op: string,
-  input: Tensor,
-  rank: number,
-  body: (batch: Tensor) => Tensor,
-): Tensor {
-  if (input.rank === rank) return body(input);
-  if (input.rank !== rank - 1) {
-    const names = rank === 3 ? "L" : rank === 4 ? "H, W" : "D, H, W";
-    throw new ShapeError(
-      expected(
-        op,
-        `input (N, C, ${names}) or (C, ${names})`,
-        `${input.rank} axes: ${showShape(input.shape)}`,
-      ),
-    );
-  }
-  const y = body(input.reshape([1, ...input.shape]));
-  return y.reshape(y.shape.slice(1));
-}

@@ -4,15 +4,9 @@ import type { OpDef } from "../core/op.js";
 import { sizeOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { windowOutput } from "../core/window.js";
-import {
-  batched,
-  type ConvOptions,
-  checkConvChannels,
-  convWindow,
-  readConvOptions,
-} from "./conv2d.js";
+import { type ConvOptions, checkConvChannels, convWindow, readConvOptions } from "./conv2d.js";
 import { padOp } from "./pad.js";
-import { checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
 
 export interface Conv3dAttrs {
   readonly stride: readonly number[];

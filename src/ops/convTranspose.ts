@@ -12,9 +12,12 @@ import { checkOptions, readInt, readInts } from "../core/options.js";
 import { forEachIndex, sizeOf, stridesOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { span } from "../core/window.js";
-import { batched } from "./conv2d.js";
+import { conv2dOp } from "./conv2d.js";
+import { conv2dWeightGradientOp } from "./conv2dGradient.js";
+import { sliceOp } from "./data.js";
 import { applyActivation } from "./epilogue.js";
-import { checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import { reduceOps } from "./reduce.js";
+import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
 
 export interface ConvTransposeAttrs {
   readonly stride: readonly number[];
@@ -50,6 +53,17 @@ function outputSizes(
     }
     return out;
   });
+}
+
+/** Without the last rows and columns that no input reached (outputPadding), where their number is negative. */
+function cropped(dy: Tensor, bottom: number, right: number): Tensor {
+  if (bottom >= 0 && right >= 0) return dy;
+  const sizes = [
+    ...dy.shape.slice(0, 2),
+    dy.shape[2] + Math.min(0, bottom),
+    dy.shape[3] + Math.min(0, right),
+  ];
+  return dispatch(sliceOp, [dy], { starts: [0, 0, 0, 0], sizes, steps: [1, 1, 1, 1] })[0];
 }
 
 function defineConvTranspose(name: string, axes: 2 | 3): OpDef<ConvTransposeAttrs> {
@@ -116,6 +130,33 @@ function defineConvTranspose(name: string, axes: 2 | 3): OpDef<ConvTransposeAttr
       out.data.set(sums as never);
       applyActivation(out, attrs.activation);
     },
+    gradient:
+      axes === 3
+        ? undefined
+        : ({ inputs: [x, weight, bias], attrs, outputGradients: [dy], needs }) => {
+            const { stride, padding, dilation, groups } = attrs;
+            // The other way round: a convolution. Its padding at the end is what makes the sizes meet.
+            const [top, left] = padding;
+            const [bottom, right] = [0, 1].map((axis) => {
+              const reach = span(weight.shape[2 + axis], dilation[axis]);
+              const used = (x.shape[2 + axis] - 1) * stride[axis] + reach - padding[axis];
+              return used - dy.shape[2 + axis];
+            });
+            const whole = cropped(dy, bottom, right);
+            const window = {
+              stride,
+              padding: [top, left, Math.max(0, bottom), Math.max(0, right)],
+              dilation,
+              groups,
+            };
+            const [dx] = needs[0] ? dispatch(conv2dOp, [whole, weight], window) : [];
+            const weightShape = weight.shape;
+            const [dw] = needs[1]
+              ? dispatch(conv2dWeightGradientOp, [whole, x], { ...window, weightShape })
+              : [];
+            const perChannel = { axes: [0, 2, 3], keepDims: false };
+            return [dx, dw, bias && dispatch(reduceOps.reduceSum, [dy], perChannel)[0]];
+          },
     parameters: () => [1, 2],
     macs: ([x, weight]) => sizeOf(weight.shape) * x.shape[0] * sizeOf(x.shape.slice(2)),
     layout: ([x]) => (axes === 2 && x.dtype === "float32" ? "prefers" : "plain"),

@@ -16,6 +16,7 @@ import {
   stridesOf,
 } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
+import { moveGradient } from "./moveGradient.js";
 import { checkCount, checkDtype, checkRank, checkSameDtype, isImage } from "./shared.js";
 
 /** y[i] = x[source(index of i)] for every element of y. */
@@ -46,6 +47,7 @@ export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
     return [{ dtype: x.dtype, shape }];
   },
   reference: ([x], _attrs, [y]) => y.data.set(x.data as never),
+  gradient: ({ inputs: [x], outputGradients: [dy] }) => [dy.reshape(x.shape)],
 };
 
 export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
@@ -70,6 +72,8 @@ export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
     const moved = perm.map((axis) => strides[axis]);
     copyFrom(x, y, (index) => dot(index, moved));
   },
+  gradient: ({ attrs: { perm }, outputGradients: [dy] }) =>
+    dispatch(transposeOp, [dy], { perm: perm.map((_, axis) => perm.indexOf(axis)) }),
 };
 
 export const concatOp: OpDef<{ readonly axis: number }> = {
@@ -107,6 +111,8 @@ export const concatOp: OpDef<{ readonly axis: number }> = {
       start += part;
     }
   },
+  gradient: ({ inputs, attrs: { axis }, outputGradients: [dy] }) =>
+    dispatch(splitOp, [dy], { axis, sizes: inputs.map((x) => x.shape[axis]) }),
   // Blocks of 8 channels stay whole only if every part but the last fills its blocks.
   layout: (inputs, { axis }) =>
     inputs.every(isImage) && axis === 1 && inputs.every(({ shape }) => shape[1] % 8 === 0)
@@ -116,6 +122,7 @@ export const concatOp: OpDef<{ readonly axis: number }> = {
 
 export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly number[] }> = {
   name: "split",
+  gradient: ({ attrs: { axis }, outputGradients }) => dispatch(concatOp, outputGradients, { axis }),
   infer(inputs, { axis, sizes }) {
     checkCount("split", inputs, 1);
     const [x] = inputs;
@@ -157,6 +164,7 @@ export interface SliceAttrs {
 
 export const sliceOp: OpDef<SliceAttrs> = {
   name: "slice",
+  gradient: (step) => moveGradient(sliceOp, step),
   infer(inputs, { starts, sizes, steps }) {
     checkCount("slice", inputs, 1);
     const [x] = inputs;
@@ -185,6 +193,7 @@ export const sliceOp: OpDef<SliceAttrs> = {
 
 export const expandOp: OpDef<{ readonly shape: readonly number[] }> = {
   name: "expand",
+  gradient: (step) => moveGradient(expandOp, step),
   infer(inputs, { shape }) {
     checkCount("expand", inputs, 1);
     checkShape("expand", shape);
@@ -204,6 +213,7 @@ export const expandOp: OpDef<{ readonly shape: readonly number[] }> = {
 
 export const tileOp: OpDef<{ readonly repeats: readonly number[] }> = {
   name: "tile",
+  gradient: (step) => moveGradient(tileOp, step),
   infer(inputs, { repeats }) {
     checkCount("tile", inputs, 1);
     const [x] = inputs;
@@ -242,6 +252,7 @@ function checkIndices(op: string, indices: TensorType): void {
 
 export const gatherOp: OpDef<{ readonly axis: number }> = {
   name: "gather",
+  gradient: (step) => moveGradient(gatherOp, step),
   infer(inputs, { axis }) {
     checkCount("gather", inputs, 2);
     const [x, indices] = inputs;
@@ -271,6 +282,7 @@ export const gatherOp: OpDef<{ readonly axis: number }> = {
 
 export const gatherElementsOp: OpDef<{ readonly axis: number }> = {
   name: "gatherElements",
+  gradient: (step) => moveGradient(gatherElementsOp, step),
   infer(inputs, { axis }) {
     checkCount("gatherElements", inputs, 2);
     const [x, indices] = inputs;
@@ -297,6 +309,7 @@ export const gatherElementsOp: OpDef<{ readonly axis: number }> = {
 
 export const gatherNdOp: OpDef<{ readonly batchDims: number }> = {
   name: "gatherNd",
+  gradient: (step) => moveGradient(gatherNdOp, step),
   infer(inputs, { batchDims }) {
     checkCount("gatherNd", inputs, 2);
     const [x, indices] = inputs;
@@ -344,6 +357,7 @@ export interface DepthToSpaceAttrs {
 
 export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
   name: "depthToSpace",
+  gradient: (step) => moveGradient(depthToSpaceOp, step),
   infer(inputs, { blockSize: b }) {
     checkCount("depthToSpace", inputs, 1);
     const [x] = inputs;
@@ -366,6 +380,7 @@ export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
 
 export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
   name: "spaceToDepth",
+  gradient: (step) => moveGradient(spaceToDepthOp, step),
   infer(inputs, { blockSize: b }) {
     checkCount("spaceToDepth", inputs, 1);
     const [x] = inputs;
@@ -441,3 +456,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
 /** Channels become pixels: (N, C*r*r, H, W) -> (N, C, H*r, W*r). @see torch.nn.functional.pixel_shuffle */
 export const pixelShuffle = (x: Tensor, upscaleFactor: number): Tensor =>
   dispatch(depthToSpaceOp, [x], { blockSize: upscaleFactor, mode: "CRD" })[0];
+
+/** x's element at index[...] along an axis, everything else in place. @see torch.gather */
+export const gatherElements = (x: Tensor, dim: number, index: Tensor): Tensor =>
+  dispatch(gatherElementsOp, [x, index], { axis: normalizeAxis("gather", dim, x.rank) })[0];

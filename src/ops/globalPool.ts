@@ -7,9 +7,8 @@ import { expected, ShapeError, showShape, TensorError } from "../core/errors.js"
 import type { OpDef } from "../core/op.js";
 import { readInts } from "../core/options.js";
 import { sizeOf } from "../core/shape.js";
-import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
-import { batched } from "./conv2d.js";
-import { checkCount, checkFloat, checkRank, followsOnImages } from "./shared.js";
+import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
+import { batched, checkCount, checkFloat, checkRank, followsOnImages } from "./shared.js";
 
 const mean = (numbers: readonly number[]): number =>
   numbers.reduce((sum, v) => sum + v, 0) / numbers.length;
@@ -48,6 +47,17 @@ function defineGlobalPool(name: string, reduce: (numbers: readonly number[]) => 
         dilation: ones,
       };
     },
+    gradient: ({ inputs: [x], outputs: [y], outputGradients: [dy] }) => {
+      const dx = Tensor.zeros(x.shape, x.dtype);
+      const [to, from, out, change] = [dx, x, y, dy].map((t) => t.data as Float32Array);
+      const size = sizeOf(x.shape.slice(2));
+      for (let plane = 0; plane < y.size; plane++) {
+        const [begin, end] = [plane * size, (plane + 1) * size];
+        if (reduce === mean) to.fill(change[plane] / size, begin, end);
+        else to[Math.max(begin, from.indexOf(out[plane], begin))] = change[plane];
+      }
+      return [dx];
+    },
     layout: followsOnImages,
   };
 }
@@ -57,6 +67,30 @@ export const globalMaxPoolOp = defineGlobalPool("globalMaxPool", largest);
 
 export interface AdaptivePoolAttrs {
   readonly outputSize: readonly number[];
+}
+
+/** Calls visit(output element, the places in the input that its window covers), for every plane. */
+function forEachAdaptiveWindow(
+  [batch, channels, height, width]: readonly number[],
+  [outHeight, outWidth]: readonly number[],
+  visit: (o: number, places: readonly number[]) => void,
+): void {
+  const range = (i: number, size: number, n: number) => {
+    const begin = Math.floor((i * size) / n);
+    return Array.from({ length: Math.ceil(((i + 1) * size) / n) - begin }, (_, k) => begin + k);
+  };
+  let next = 0;
+  for (let plane = 0; plane < batch * channels; plane++) {
+    for (let oy = 0; oy < outHeight; oy++) {
+      for (let ox = 0; ox < outWidth; ox++) {
+        const columns = range(ox, width, outWidth);
+        const places = range(oy, height, outHeight).flatMap((row) =>
+          columns.map((column) => (plane * height + row) * width + column),
+        );
+        visit(next++, places);
+      }
+    }
+  }
 }
 
 function defineAdaptivePool(
@@ -76,29 +110,19 @@ function defineAdaptivePool(
       return [{ dtype: x.dtype, shape: [x.shape[0], x.shape[1], ...outputSize] }];
     },
     reference([x], { outputSize }, [y]) {
-      const [batch, channels, height, width] = x.shape;
-      const [outHeight, outWidth] = outputSize;
       const from = numbersOf(x);
-      let next = 0;
-      for (let plane = 0; plane < batch * channels; plane++) {
-        for (let oy = 0; oy < outHeight; oy++) {
-          for (let ox = 0; ox < outWidth; ox++) {
-            const seen: number[] = [];
-            for (
-              let row = Math.floor((oy * height) / outHeight);
-              row < Math.ceil(((oy + 1) * height) / outHeight);
-              row++
-            )
-              for (
-                let column = Math.floor((ox * width) / outWidth);
-                column < Math.ceil(((ox + 1) * width) / outWidth);
-                column++
-              )
-                seen.push(from[(plane * height + row) * width + column]);
-            writeNumber(y, next++, reduce(seen));
-          }
-        }
-      }
+      forEachAdaptiveWindow(x.shape, outputSize, (o, places) => {
+        writeNumber(y, o, reduce(places.map((p) => from[p])));
+      });
+    },
+    gradient: ({ inputs: [x], attrs: { outputSize }, outputs: [y], outputGradients: [dy] }) => {
+      const dx = Tensor.zeros(x.shape, x.dtype);
+      const [to, from, out, change] = [dx, x, y, dy].map((t) => t.data as Float32Array);
+      forEachAdaptiveWindow(x.shape, outputSize, (o, places) => {
+        if (reduce === mean) for (const p of places) to[p] += change[o] / places.length;
+        else to[places.find((p) => from[p] === out[o]) ?? places[0]] += change[o];
+      });
+      return [dx];
     },
     layout: blocked ? followsOnImages : undefined,
   };

@@ -2,9 +2,11 @@
  * The list of ops, and the public functions over them. To add an op: its file, one line in `ops`, one export.
  */
 import type { OpDef } from "../core/op.js";
+import { batchNormTrainingOp } from "./batchNormTraining.js";
 import { arithmeticOps, comparisonOps, whereOp } from "./binary.js";
 import { castOp } from "./cast.js";
 import { conv2dOp } from "./conv2d.js";
+import { conv2dInputGradientOp, conv2dWeightGradientOp } from "./conv2dGradient.js";
 import { conv3dOp } from "./conv3d.js";
 import { convTranspose2dOp, convTranspose3dOp } from "./convTranspose.js";
 import * as data from "./data.js";
@@ -13,6 +15,7 @@ import { gemmOp, linearOp, matmulOp } from "./linear.js";
 import * as norm from "./norm.js";
 import { padOp } from "./pad.js";
 import * as pool from "./pool.js";
+import { avgPoolGradientOps, maxPoolGradientOps } from "./poolGradient.js";
 import * as quantize from "./quantize.js";
 import { argMaxOp, argMinOp, cumSumOp, reduceOps, topKOp } from "./reduce.js";
 import { resizeOp } from "./resize.js";
@@ -35,10 +38,15 @@ const list: readonly OpDef[] = [
   globalPool.adaptiveAvgPool2dOp,
   globalPool.adaptiveMaxPool2dOp,
   globalPool.maxUnpool2dOp,
+  conv2dInputGradientOp,
+  conv2dWeightGradientOp,
+  ...Object.values(maxPoolGradientOps),
+  ...Object.values(avgPoolGradientOps),
   linearOp,
   matmulOp,
   gemmOp,
   norm.batchNormOp,
+  batchNormTrainingOp,
   norm.instanceNormOp,
   norm.groupNormOp,
   norm.layerNormOp,

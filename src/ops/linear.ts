@@ -4,8 +4,16 @@ import { expected, ShapeError, showShape } from "../core/errors.js";
 import type { Activation, OpDef } from "../core/op.js";
 import { broadcastShapes, broadcastStrides, forEachIndex, sizeOf } from "../core/shape.js";
 import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
+import { transposeOp } from "./data.js";
 import { applyActivation } from "./epilogue.js";
-import { checkCount, checkFloat, checkRank, checkSameDtype, checkShapeIs } from "./shared.js";
+import {
+  checkCount,
+  checkFloat,
+  checkRank,
+  checkSameDtype,
+  checkShapeIs,
+  sumTo,
+} from "./shared.js";
 
 export interface LinearAttrs {
   readonly activation?: Activation;
@@ -47,6 +55,20 @@ export const linearOp: OpDef<LinearAttrs> = {
     applyActivation(y, attrs.activation);
   },
   macs: ([x, weight]) => sizeOf(x.shape) * weight.shape[0],
+  gradient({ inputs: [x, weight, bias], outputGradients: [dy], needs }) {
+    const [out, features] = weight.shape;
+    const [rows, changes] = [x.reshape([-1, features]), dy.reshape([-1, out])];
+    const [dx] = needs[0] ? dispatch(matmulOp, [changes, weight], {}) : [];
+    const [dw] = needs[1] ? dispatch(matmulOp, [transposed(changes), rows], {}) : [];
+    return [dx?.reshape(x.shape), dw, bias && sumTo(changes, [1, out]).reshape([out])];
+  },
+};
+
+/** The last two axes swapped. */
+const transposed = (t: Tensor): Tensor => {
+  const axes = t.shape.map((_, axis) => axis);
+  const perm = [...axes.slice(0, -2), t.rank - 1, t.rank - 2];
+  return dispatch(transposeOp, [t], { perm })[0];
 };
 
 /** The shapes of a matmul: 1-D operands become a row or a column for the while, the axes in front broadcast. */
@@ -93,11 +115,28 @@ export const matmulOp: OpDef = {
       }
     });
   },
+  gradient({ inputs: [a, b], outputGradients: [dy] }) {
+    const { fullA, fullB, m, n, batch } = matmulShapes(a.shape, b.shape);
+    const [left, right, change] = [
+      a.reshape(fullA),
+      b.reshape(fullB),
+      dy.reshape([...batch, m, n]),
+    ];
+    const [da] = dispatch(matmulOp, [change, transposed(right)], {});
+    const [db] = dispatch(matmulOp, [transposed(left), change], {});
+    return [sumTo(da, fullA).reshape(a.shape), sumTo(db, fullB).reshape(b.shape)];
+  },
   macs: ([a, b]) => {
     const { m, k, n, batch } = matmulShapes(a.shape, b.shape);
     return sizeOf(batch) * m * k * n;
   },
 };
+
+function scale(t: Tensor, by: number): Tensor {
+  const result = t.clone();
+  for (let i = 0; i < t.size; i++) result.data[i] = (t.data[i] as number) * by;
+  return result;
+}
 
 export interface GemmAttrs {
   readonly alpha: number;
@@ -150,6 +189,17 @@ export const gemmOp: OpDef<GemmAttrs> = {
         writeNumber(y, row * n + column, attrs.alpha * sum + add);
       }
     }
+  },
+  gradient({ inputs: [a, b, c], attrs: { alpha, beta, transA, transB }, outputGradients: [dy] }) {
+    const [left, right] = [transA ? transposed(a) : a, transB ? transposed(b) : b];
+    const scaled = scale(dy, alpha);
+    const [da] = dispatch(matmulOp, [scaled, transposed(right)], {});
+    const [db] = dispatch(matmulOp, [transposed(left), scaled], {});
+    return [
+      transA ? transposed(da) : da,
+      transB ? transposed(db) : db,
+      c && sumTo(scale(dy, beta), c.shape),
+    ];
   },
   macs: ([a, b], attrs) => sizeOf(a.shape) * b.shape[attrs.transB ? 0 : 1],
 };

@@ -9,9 +9,10 @@
 import { dispatch } from "../core/dispatch.js";
 import { expected, ShapeError, showShape } from "../core/errors.js";
 import type { OpDef } from "../core/op.js";
-import { checkOptions, readInt, readNumberOption } from "../core/options.js";
+import { checkOptions, readBoolean, readInt, readNumberOption } from "../core/options.js";
 import { broadcastStrides, forEachIndex, normalizeAxis, sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
+import { batchNormTrainingOp } from "./batchNormTraining.js";
 import { checkCount, checkFloat, checkShapeIs, followsOnImages } from "./shared.js";
 
 export interface EpsAttrs {
@@ -42,6 +43,28 @@ export const batchNormOp: OpDef<EpsAttrs> = {
       const c = Math.floor(i / plane) % channels;
       writeNumber(y, i, ((from[i] - m[c]) / Math.sqrt(v[c] + eps)) * s[c] + b[c]);
     }
+  },
+  gradient({ inputs: [x, ...perChannel], attrs: { eps }, outputGradients: [dy] }) {
+    const [dx, dScale, dBias, dMean, dVariance] = [x, ...perChannel].map((t) =>
+      Tensor.zeros(t.shape, t.dtype),
+    );
+    const [from, s, , m, v] = [x, ...perChannel].map((t) => t.data as Float32Array);
+    const [change, to] = [dy.data as Float32Array, dx.data as Float32Array];
+    const plane = sizeOf(x.shape.slice(2));
+    const add = (t: Tensor, c: number, value: number): void => {
+      t.data[c] = (t.data[c] as number) + value;
+    };
+    for (let i = 0; i < from.length; i++) {
+      const c = Math.floor(i / plane) % x.shape[1];
+      const inverse = 1 / Math.sqrt(v[c] + eps);
+      const normal = (from[i] - m[c]) * inverse;
+      to[i] = change[i] * s[c] * inverse;
+      add(dScale, c, change[i] * normal);
+      add(dBias, c, change[i]);
+      add(dMean, c, -to[i]);
+      add(dVariance, c, -0.5 * to[i] * normal * inverse);
+    }
+    return [dx, dScale, dBias, dMean, dVariance];
   },
   layout: followsOnImages,
 };
@@ -280,15 +303,20 @@ export interface BatchNormOptions {
   readonly bias?: Tensor;
   /** Added to the variance; default 1e-5. */
   readonly eps?: number;
+  /** Use the statistics of the batch, and move the running ones towards them. Default false. */
+  readonly training?: boolean;
+  /** How far the running statistics move, 0 to 1; default 0.1. */
+  readonly momentum?: number;
 }
 
 /**
- * Normalises each channel with stored statistics.
+ * Normalises each channel with stored statistics, or in training with those of the batch.
  *
  * @param input        (N, C, ...)
  * @param runningMean  (C,)
  * @param runningVar   (C,)
- * @see torch.nn.functional.batch_norm with training=False; ONNX operator BatchNormalization
+ * @throws {ShapeError} in training, for one value per channel: its variance says nothing
+ * @see torch.nn.functional.batch_norm; ONNX operator BatchNormalization
  */
 export function batchNorm(
   input: Tensor,
@@ -296,10 +324,31 @@ export function batchNorm(
   runningVar: Tensor,
   options: BatchNormOptions = {},
 ): Tensor {
-  checkOptions("batchNorm", options, ["weight", "bias", "eps"]);
+  checkOptions("batchNorm", options, ["weight", "bias", "eps", "training", "momentum"]);
   const eps = readNumberOption("batchNorm", "eps", options.eps ?? 1e-5);
-  const scale = options.weight ?? Tensor.ones(runningMean.shape);
-  const bias = options.bias ?? Tensor.zeros(runningMean.shape);
+  const momentum = readNumberOption("batchNorm", "momentum", options.momentum ?? 0.1);
+  const scale = options.weight ?? Tensor.ones(runningMean.shape, input.dtype);
+  const bias = options.bias ?? Tensor.zeros(runningMean.shape, input.dtype);
+  if (readBoolean("batchNorm", "training", options.training ?? false)) {
+    const count = input.size / input.shape[1];
+    if (!(count > 1))
+      throw new ShapeError(
+        expected(
+          "batchNorm",
+          "more than one value per channel in training",
+          showShape(input.shape),
+        ),
+      );
+    const [y, mean, variance] = dispatch(batchNormTrainingOp, [input, scale, bias], { eps });
+    const move = (running: Tensor, to: Tensor, factor: number): void => {
+      for (let c = 0; c < running.size; c++)
+        running.data[c] =
+          (1 - momentum) * (running.data[c] as number) + momentum * factor * (to.data[c] as number);
+    };
+    move(runningMean, mean, 1);
+    move(runningVar, variance, count / (count - 1)); // the unbiased estimate, as in PyTorch
+    return y;
+  }
   return dispatch(batchNormOp, [input, scale, bias, runningMean, runningVar], { eps })[0];
 }
 

@@ -8,6 +8,7 @@ import type { OpDef } from "../core/op.js";
 import { checkOptions, readChoice } from "../core/options.js";
 import { checkShape, forEachIndex, stridesOf } from "../core/shape.js";
 import { type Tensor, writeNumber } from "../core/tensor.js";
+import { moveGradient } from "./moveGradient.js";
 import { checkCount, isImage } from "./shared.js";
 
 export type PadMode = "constant" | "reflect" | "edge" | "wrap";
@@ -34,6 +35,7 @@ function source(at: number, size: number, mode: PadMode): number {
 
 export const padOp: OpDef<PadAttrs> = {
   name: "pad",
+  gradient: (step) => moveGradient(padOp, step, { ...step.attrs, value: 0 }),
   infer(inputs, { pads, mode }) {
     checkCount("pad", inputs, 1);
     const [x] = inputs;

@@ -7,26 +7,20 @@ import type { DType } from "../core/dtype.js";
 import { expected, OptionError, show } from "../core/errors.js";
 import type { OpDef, TensorType } from "../core/op.js";
 import { checkOptions, readBoolean, readInt, readInts } from "../core/options.js";
-import { forEachIndex, sizeOf, stridesOf } from "../core/shape.js";
+import { sizeOf } from "../core/shape.js";
 import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
 import { span, type Window, windowOutput } from "../core/window.js";
-import { batched } from "./conv2d.js";
-import { checkCount, checkDtype, checkRank, followsOnImages } from "./shared.js";
+import { avgPoolGradientOps, maxPoolGradientOps } from "./poolGradient.js";
+import { batched, checkCount, checkDtype, checkRank, followsOnImages } from "./shared.js";
+import {
+  type AvgPoolAttrs,
+  averageDivisor,
+  forEachWindow,
+  type MaxPoolAttrs,
+  type PoolAttrs,
+} from "./windows.js";
 
-export interface PoolAttrs extends Window {
-  readonly ceilMode: boolean;
-}
-
-export interface MaxPoolAttrs extends PoolAttrs {
-  /** What the second output counts in: elements of one channel's plane, of the whole tensor, or not at all. */
-  readonly indices: "none" | "plane" | "tensor" | "tensorColumnMajor";
-}
-
-export interface AvgPoolAttrs extends PoolAttrs {
-  readonly countIncludePad: boolean;
-  /** Divides by this instead of the window's size; 0: by the window's size. */
-  readonly divisorOverride: number;
-}
+export type { AvgPoolAttrs, MaxPoolAttrs, PoolAttrs };
 
 export interface LpPoolAttrs extends PoolAttrs {
   readonly p: number;
@@ -47,29 +41,6 @@ function inferPool(
     dtype: x.dtype,
     shape: [x.shape[0], x.shape[1], ...windowOutput(op, x.shape.slice(2), attrs, attrs.ceilMode)],
   };
-}
-
-/** Calls `see` for each output with the flat places (within the plane) of the input elements that its window covers. */
-function forEachWindow(
-  spatial: readonly number[],
-  out: readonly number[],
-  attrs: PoolAttrs,
-  see: (o: number, places: readonly number[], at: readonly number[]) => void,
-): void {
-  const strides = stridesOf(spatial);
-  forEachIndex(out, (position, o) => {
-    const places: number[] = [];
-    forEachIndex(attrs.kernel, (tap) => {
-      let place = 0;
-      for (let a = 0; a < spatial.length; a++) {
-        const at = position[a] * attrs.stride[a] + tap[a] * attrs.dilation[a] - attrs.padding[a];
-        if (at < 0 || at >= spatial[a]) return;
-        place += at * strides[a];
-      }
-      places.push(place);
-    });
-    see(o, places, position);
-  });
 }
 
 /** Applies `reduce` to the numbers of every window of every plane. */
@@ -130,6 +101,8 @@ function defineMaxPool(name: string, axes: 2 | 3): OpDef<MaxPoolAttrs> {
       });
     },
     window: (_inputs, attrs) => attrs,
+    gradient: ({ inputs: [x], attrs, outputGradients: [dy] }) =>
+      dispatch(maxPoolGradientOps[axes], [x, dy], attrs),
     layout: (inputs, attrs) =>
       axes === 2 && attrs.indices === "none" ? followsOnImages(inputs) : "plain",
   };
@@ -165,30 +138,14 @@ function defineAvgPool(name: string, axes: 2 | 3): OpDef<AvgPoolAttrs> {
       referencePool(x, attrs, y, (from, base, places, at) => {
         let sum = 0;
         for (const place of places) sum += from[base + place];
-        return sum / divisor(attrs, spatial, places.length, at);
+        return sum / averageDivisor(attrs, spatial, places.length, at);
       });
     },
     window: (_inputs, attrs) => attrs,
+    gradient: ({ inputs: [x], attrs, outputGradients: [dy] }) =>
+      dispatch(avgPoolGradientOps[axes], [dy], { ...attrs, inputShape: x.shape }),
     layout: followsOnImages,
   };
-}
-
-/** What a mean divides by: the elements seen, or with countIncludePad also those in the padding (not beyond it, in ceil mode). */
-function divisor(
-  attrs: AvgPoolAttrs,
-  spatial: readonly number[],
-  seen: number,
-  at: readonly number[],
-): number {
-  if (attrs.divisorOverride) return attrs.divisorOverride;
-  if (!attrs.countIncludePad) return seen;
-  return spatial.reduce((product, size, a) => {
-    const start = at[a] * attrs.stride[a] - attrs.padding[a];
-    const end = size + attrs.padding[spatial.length + a];
-    let taps = 0;
-    for (let k = 0; k < attrs.kernel[a]; k++) if (start + k * attrs.dilation[a] < end) taps++;
-    return product * taps;
-  }, 1);
 }
 
 function defineLpPool(name: string, axes: 2 | 3): OpDef<LpPoolAttrs> {

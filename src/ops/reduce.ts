@@ -2,9 +2,9 @@
 import { dispatch } from "../core/dispatch.js";
 import { isFloat } from "../core/dtype.js";
 import { expected, ShapeError, TensorError } from "../core/errors.js";
-import type { OpDef } from "../core/op.js";
+import type { GradientRequest, OpDef } from "../core/op.js";
 import { forEachIndex, normalizeAxes, normalizeAxis, sizeOf, stridesOf } from "../core/shape.js";
-import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
+import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { checkCount } from "./shared.js";
 
 export interface ReduceAttrs {
@@ -88,6 +88,7 @@ function defineReduction(name: string): OpDef<ReduceAttrs> {
       }
       return [{ dtype, shape: reducedShape(shape, attrs) }];
     },
+    gradient: name === "reduceProd" ? undefined : (step) => reductionGradient(name, step),
     reference([x], { axes }, [y]) {
       const exact = x.dtype === "int64" ? reductions64[name] : undefined;
       if (exact) {
@@ -125,6 +126,36 @@ function integerEnd(value: number, y: Tensor): number {
     int32: [-(2 ** 31), 2 ** 31 - 1],
   };
   return ends[y.dtype][value < 0 ? 0 : 1];
+}
+
+/** How a reduction changes with one of its numbers x, y being the result over n of them. */
+const reductionSlopes: Readonly<Record<string, (x: number, y: number, n: number) => number>> = {
+  reduceSum: () => 1,
+  reduceMean: (_x, _y, n) => 1 / n,
+  reduceL1: (x) => Math.sign(x),
+  reduceL2: (x, y) => (y === 0 ? 0 : x / y),
+  reduceSumSquare: (x) => 2 * x,
+  reduceLogSum: (_x, y) => 1 / Math.exp(y),
+  reduceLogSumExp: (x, y) => Math.exp(x - y),
+};
+
+/** The gradient of a reduction: that of the result, at each number, times the slope there. Extremes give all to those that reach them, in equal shares. */
+function reductionGradient(
+  name: string,
+  { inputs: [x], attrs, outputs: [y], outputGradients: [dy] }: GradientRequest<ReduceAttrs>,
+): Tensor[] {
+  const dx = Tensor.zeros(x.shape, x.dtype);
+  const [to, from, out, change] = [dx, x, y, dy].map((t) => t.data as Float32Array);
+  const extreme = name === "reduceMax" || name === "reduceMin";
+  forEachGroup(x.shape, attrs.axes, (o, places) => {
+    if (extreme) {
+      const reach = places.filter((p) => from[p] === out[o]);
+      for (const p of reach) to[p] = change[o] / reach.length;
+    } else
+      for (const p of places)
+        to[p] = change[o] * reductionSlopes[name](from[p], out[o], places.length);
+  });
+  return [dx];
 }
 
 export const reduceOps: Readonly<Record<string, OpDef<ReduceAttrs>>> = Object.fromEntries(

@@ -2,6 +2,8 @@
 import { type DType, isFloat } from "../core/dtype.js";
 import { expected, ShapeError, showShape, TensorError } from "../core/errors.js";
 import type { LayoutRule, TensorType } from "../core/op.js";
+import { broadcastStrides, forEachIndex, sameShape } from "../core/shape.js";
+import { Tensor } from "../core/tensor.js";
 
 /** Throws unless an op got between `min` and `max` inputs. */
 export function checkCount(
@@ -87,3 +89,61 @@ export const isImage = (type: TensorType): boolean =>
 /** Layout rule of ops that run as well blocked as plain, on images only. */
 export const followsOnImages = (inputs: readonly TensorType[]): LayoutRule =>
   isImage(inputs[0]) ? "follows" : "plain";
+
+/** Calls visit(place in the large shape, place in the one that broadcasts to it). */
+function forEachBroadcast(
+  large: readonly number[],
+  small: readonly number[],
+  visit: (i: number, from: number) => void,
+): void {
+  const strides = broadcastStrides(small, large);
+  forEachIndex(large, (index, i) => {
+    let from = 0;
+    for (let axis = 0; axis < index.length; axis++) from += index[axis] * strides[axis];
+    visit(i, from);
+  });
+}
+
+/** A copy of a tensor, repeated to a shape that it broadcasts to. */
+export function broadcastTo(t: Tensor, shape: readonly number[]): Tensor {
+  const result = Tensor.zeros(shape, t.dtype);
+  if (t.size === 1) result.data.fill(t.data[0] as never);
+  else
+    forEachBroadcast(shape, t.shape, (i, from) => {
+      result.data[i] = t.data[from];
+    });
+  return result;
+}
+
+/** What broadcasting means for gradients: a tensor summed over the axes along which one of this shape was repeated. */
+export function sumTo(t: Tensor, shape: readonly number[]): Tensor {
+  if (sameShape(t.shape, shape)) return t;
+  const result = Tensor.zeros(shape, t.dtype);
+  const [from, to] = [t.data as Float32Array, result.data as Float32Array];
+  forEachBroadcast(t.shape, shape, (i, into) => {
+    to[into] += from[i];
+  });
+  return result;
+}
+
+/** Runs `body` on a batch; an input without the batch axis gets one for the while. */
+export function batched(
+  op: string,
+  input: Tensor,
+  rank: number,
+  body: (batch: Tensor) => Tensor,
+): Tensor {
+  if (input.rank === rank) return body(input);
+  if (input.rank !== rank - 1) {
+    const names = rank === 3 ? "L" : rank === 4 ? "H, W" : "D, H, W";
+    throw new ShapeError(
+      expected(
+        op,
+        `input (N, C, ${names}) or (C, ${names})`,
+        `${input.rank} axes: ${showShape(input.shape)}`,
+      ),
+    );
+  }
+  const y = body(input.reshape([1, ...input.shape]));
+  return y.reshape(y.shape.slice(1));
+}

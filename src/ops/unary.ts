@@ -7,7 +7,7 @@ import { dispatch } from "../core/dispatch.js";
 import { type DType, isFloat, roundHalfEven } from "../core/dtype.js";
 import { expected, TensorError } from "../core/errors.js";
 import type { Activation, OpDef } from "../core/op.js";
-import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
+import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { checkCount, followsOnImages } from "./shared.js";
 
 /** Parameters of the formulas: alpha, beta, min, ... */
@@ -92,6 +92,65 @@ const formulas: Readonly<Record<string, Formula>> = {
   identity: (x) => x,
 };
 
+const normalDensity = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+
+/** dy/dx at x, where y is the result; one-sided at corners as in PyTorch. Rounding functions and sign are flat. */
+const derivatives: Readonly<
+  Record<string, (x: number, y: number, p: Record<string, number>) => number>
+> = {
+  relu: (x) => (x > 0 ? 1 : 0),
+  leakyRelu: (x, _, p) => (x > 0 ? 1 : p.alpha),
+  elu: (x, _, p) => (x > 0 ? 1 : p.alpha * Math.exp(x)),
+  selu: (x, _, p) => p.gamma * (x > 0 ? 1 : p.alpha * Math.exp(x)),
+  celu: (x, _, p) => (x > 0 ? 1 : Math.exp(x / p.alpha)),
+  gelu: (x, _, p) => {
+    if (!p.tanh) return 0.5 * (1 + erf(x / Math.SQRT2)) + x * normalDensity(x);
+    const t = Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
+    const inner = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner;
+  },
+  sigmoid: (_, y) => y * (1 - y),
+  hardSigmoid: (x, _, p) => (p.alpha * x + p.beta > 0 && p.alpha * x + p.beta < 1 ? p.alpha : 0),
+  hardSwish: (x) => (x < -3 ? 0 : x <= 3 ? x / 3 + 0.5 : 1),
+  silu: (x, _, p) => {
+    const s = sigmoid(p.alpha * x);
+    return s + p.alpha * x * s * (1 - s);
+  },
+  mish: (x) => {
+    const t = Math.tanh(softplus(x));
+    return t + x * (1 - t * t) * sigmoid(x);
+  },
+  softplus: (x) => sigmoid(x),
+  softsign: (x) => 1 / (1 + Math.abs(x)) ** 2,
+  tanh: (_, y) => 1 - y * y,
+  clip: (x, _, p) => (x >= p.min && x <= p.max ? 1 : 0),
+  thresholdedRelu: (x, _, p) => (x > p.alpha ? 1 : 0),
+  shrink: (x, _, p) => (Math.abs(x) > p.lambda ? 1 : 0),
+  erf: (x) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+  exp: (_, y) => y,
+  log: (x) => 1 / x,
+  sqrt: (_, y) => 1 / (2 * y),
+  reciprocal: (_, y) => -y * y,
+  abs: (x) => Math.sign(x),
+  neg: () => -1,
+  floor: () => 0,
+  ceil: () => 0,
+  round: () => 0,
+  sign: () => 0,
+  sin: (x) => Math.cos(x),
+  cos: (x) => -Math.sin(x),
+  tan: (_, y) => 1 + y * y,
+  asin: (x) => 1 / Math.sqrt(1 - x * x),
+  acos: (x) => -1 / Math.sqrt(1 - x * x),
+  atan: (x) => 1 / (1 + x * x),
+  sinh: (x) => Math.cosh(x),
+  cosh: (x) => Math.sinh(x),
+  asinh: (x) => 1 / Math.sqrt(x * x + 1),
+  acosh: (x) => 1 / Math.sqrt(x * x - 1),
+  atanh: (x) => 1 / (1 - x * x),
+  identity: () => 1,
+};
+
 /** Ops that integers may take too; the others are for floats. */
 const forIntegers = new Set(["relu", "clip", "abs", "neg", "sign", "identity", "leakyRelu"]);
 
@@ -162,6 +221,15 @@ function defineUnary(name: string): OpDef<UnaryAttrs> {
         if (direct) y.data[i] = value;
         else writeNumber(y, i, value);
       }
+    },
+    gradient({ inputs: [x], attrs, outputs: [y], outputGradients: [dy] }) {
+      const slope = derivatives[name];
+      const p = parameters(attrs);
+      const dx = Tensor.zeros(x.shape, x.dtype);
+      const [to, from] = [dx.data as Float32Array, dy.data as Float32Array];
+      const [input, output] = [x.data as Float32Array, y.data as Float32Array];
+      for (let i = 0; i < to.length; i++) to[i] = from[i] * slope(input[i], output[i], p);
+      return [dx];
     },
     layout: followsOnImages,
     activation: (attrs) =>
