@@ -8,7 +8,10 @@ export default defineConfig({
     // Tests and examples import the package by its public names and run on the sources.
     alias: [
       { find: /^xcorr$/, replacement: src("index.ts") },
-      { find: /^xcorr\/(onnx|image)$/, replacement: src("$1/index.ts") },
+      {
+        find: /^xcorr\/(onnx|image|receptive-field|tensorboard)$/,
+        replacement: src("$1/index.ts"),
+      },
     ],
   },
   test: { include: ["test/**/*.test.ts"], testTimeout: 60_000 },

@@ -14,7 +14,7 @@ import {
 } from "./core/errors.js";
 import { checkOptions, nearest } from "./core/options.js";
 import { checkData, Tensor } from "./core/tensor.js";
-import type { GraphSource, ValueInfo } from "./graph/graph.js";
+import type { Graph, GraphSource, ValueInfo } from "./graph/graph.js";
 import { optimize } from "./graph/passes/index.js";
 import { makePlan } from "./graph/plan.js";
 import { printSteps } from "./graph/print.js";
@@ -122,6 +122,11 @@ export class Network {
       [Symbol.iterator]: () => steps[Symbol.iterator](),
       toString: () => printSteps(steps),
     };
+  }
+
+  /** The graph for such inputs as the model has it, before any pass: what analyses walk. Made anew for each call. */
+  graph(feeds: Feeds): Graph {
+    return this.source.build(this.checkFeeds("network.graph", feeds)).graph;
   }
 
   /** One run with the time of each step. A step whose op is "reorder" only changes the layout. */

@@ -25,6 +25,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "compile.ts": ["core", "graph", "network.ts"],
   onnx: ["core", "ops", "graph", "network.ts", "backends"],
   image: ["core"],
+  "receptive-field": ["core", "graph", "network.ts", "compile.ts"],
+  tensorboard: ["core", "graph", "nn", "network.ts", "compile.ts", "receptive-field"],
   "functional.ts": ["ops"],
   "safetensors.ts": ["core"],
   optim: ["core"],

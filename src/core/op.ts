@@ -44,6 +44,14 @@ export interface GradientRequest<Attrs extends object = object> {
   readonly needs: readonly boolean[];
 }
 
+/**
+ * Along one spatial axis: the first and the last place of an input that an output place is made of, and the step between those places (default 1); not
+ * clipped to the input, first > last where it is made of none. "whole": of every place, or in a way that has no places.
+ */
+export type Sight =
+  | "whole"
+  | ((at: number) => readonly [first: number, last: number, step?: number]);
+
 /** One operation: what it accepts, what it means, what shared code may know about it. Attrs are plain data (docs/ops.md). */
 export interface OpDef<Attrs extends object = object> {
   readonly name: string;
@@ -53,6 +61,11 @@ export interface OpDef<Attrs extends object = object> {
   reference(inputs: readonly Tensor[], attrs: Attrs, outputs: readonly Tensor[]): void;
   /** Spatial window, for receptive field, padding folding and cost. Absent: one input pixel per output pixel. */
   window?(inputs: readonly TensorType[], attrs: Attrs): Window;
+  /**
+   * What outputs see of an input, along spatial axis 0, 1, ... (axis 2, 3, ... of (N, C, ...)). Absent: what `window` says, the same place if
+   * elementwise, else "whole".
+   */
+  sight?(inputs: readonly TensorType[], attrs: Attrs, axis: number, input: number): Sight;
   /** Multiply-adds, for benches and explain(). */
   macs?(inputs: readonly TensorType[], attrs: Attrs): number;
   /**

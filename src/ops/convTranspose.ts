@@ -130,6 +130,19 @@ function defineConvTranspose(name: string, axes: 2 | 3): OpDef<ConvTransposeAttr
       out.data.set(sums as never);
       applyActivation(out, attrs.activation);
     },
+    // Input i reaches i*stride + k*dilation - padding for k = 0 .. kernel - 1.
+    sight:
+      ([, weight], { stride, padding, dilation }, axis) =>
+      (at) => {
+        let [first, last] = [1, 0];
+        for (let k = weight.shape[2 + axis] - 1; k >= 0; k--) {
+          const place = (at + padding[axis] - k * dilation[axis]) / stride[axis];
+          if (!Number.isInteger(place)) continue;
+          if (first > last) first = place;
+          last = place;
+        }
+        return [first, last];
+      },
     gradient:
       axes === 3
         ? undefined

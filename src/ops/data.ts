@@ -17,7 +17,7 @@ import {
 } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkDtype, checkRank, checkSameDtype, isImage } from "./shared.js";
+import { checkCount, checkDtype, checkRank, checkSameDtype, isImage, samePlace } from "./shared.js";
 
 /** y[i] = x[source(index of i)] for every element of y. */
 function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => number): void {
@@ -31,6 +31,11 @@ const dot = (a: readonly number[], b: readonly number[]): number =>
 
 export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
   name: "reshape",
+  // Sizes of the image that stay as they are, stay in place.
+  sight: ([x], { shape }) =>
+    x.shape.length > 2 && sameShape(x.shape.slice(2), shape.slice(2)) && x.shape[0] === shape[0]
+      ? samePlace
+      : "whole",
   infer(inputs, { shape }) {
     checkCount("reshape", inputs, 1);
     checkShape("reshape", shape);
@@ -52,6 +57,7 @@ export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
 
 export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
   name: "transpose",
+  sight: (_inputs, { perm }, axis) => (perm[2 + axis] === 2 + axis ? samePlace : "whole"),
   infer(inputs, { perm }) {
     checkCount("transpose", inputs, 1);
     const [x] = inputs;
@@ -78,6 +84,12 @@ export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
 
 export const concatOp: OpDef<{ readonly axis: number }> = {
   name: "concat",
+  sight(inputs, { axis: along }, axis, input) {
+    if (along !== 2 + axis) return samePlace;
+    const before = inputs.slice(0, input).reduce((sum, x) => sum + x.shape[along], 0);
+    const size = inputs[input].shape[along];
+    return (at) => (at >= before && at < before + size ? [at - before, at - before] : [1, 0]);
+  },
   infer(inputs, { axis }) {
     checkCount("concat", inputs, 1, Number.POSITIVE_INFINITY);
     checkSameDtype("concat", inputs);
@@ -122,6 +134,7 @@ export const concatOp: OpDef<{ readonly axis: number }> = {
 
 export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly number[] }> = {
   name: "split",
+  sight: (_inputs, { axis: along }, axis) => (along === 2 + axis ? "whole" : samePlace),
   gradient: ({ attrs: { axis }, outputGradients }) => dispatch(concatOp, outputGradients, { axis }),
   infer(inputs, { axis, sizes }) {
     checkCount("split", inputs, 1);
@@ -164,6 +177,12 @@ export interface SliceAttrs {
 
 export const sliceOp: OpDef<SliceAttrs> = {
   name: "slice",
+  sight:
+    (_inputs, { starts, steps }, axis) =>
+    (at) => {
+      const place = starts[2 + axis] + at * steps[2 + axis];
+      return [place, place];
+    },
   gradient: (step) => moveGradient(sliceOp, step),
   infer(inputs, { starts, sizes, steps }) {
     checkCount("slice", inputs, 1);
@@ -357,6 +376,9 @@ export interface DepthToSpaceAttrs {
 
 export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
   name: "depthToSpace",
+  sight:
+    (_inputs, { blockSize }) =>
+    (at) => [Math.floor(at / blockSize), Math.floor(at / blockSize)],
   gradient: (step) => moveGradient(depthToSpaceOp, step),
   infer(inputs, { blockSize: b }) {
     checkCount("depthToSpace", inputs, 1);
@@ -380,6 +402,9 @@ export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
 
 export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
   name: "spaceToDepth",
+  sight:
+    (_inputs, { blockSize }) =>
+    (at) => [at * blockSize, (at + 1) * blockSize - 1],
   gradient: (step) => moveGradient(spaceToDepthOp, step),
   infer(inputs, { blockSize: b }) {
     checkCount("spaceToDepth", inputs, 1);

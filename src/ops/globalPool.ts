@@ -100,6 +100,12 @@ function defineAdaptivePool(
 ): OpDef<AdaptivePoolAttrs> {
   return {
     name,
+    sight:
+      ([x], { outputSize }, axis) =>
+      (at) => {
+        const [size, n] = [x.shape[2 + axis], outputSize[axis]];
+        return [Math.floor((at * size) / n), Math.ceil(((at + 1) * size) / n) - 1];
+      },
     infer(inputs, { outputSize }) {
       checkCount(name, inputs, 1);
       checkFloat(name, inputs);

@@ -13,7 +13,7 @@ import { checkOptions, readBoolean, readInt, readNumberOption } from "../core/op
 import { broadcastStrides, forEachIndex, normalizeAxis, sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { batchNormTrainingOp } from "./batchNormTraining.js";
-import { checkCount, checkFloat, checkShapeIs, followsOnImages } from "./shared.js";
+import { checkCount, checkFloat, checkShapeIs, followsOnImages, samePlace } from "./shared.js";
 
 export interface EpsAttrs {
   readonly eps: number;
@@ -25,6 +25,7 @@ function checkChannels(op: string, shape: readonly number[]): void {
 
 export const batchNormOp: OpDef<EpsAttrs> = {
   name: "batchNorm",
+  sight: () => samePlace,
   infer(inputs) {
     checkCount("batchNorm", inputs, 5);
     checkFloat("batchNorm", inputs);
@@ -209,6 +210,7 @@ export interface LocalResponseNormAttrs {
 /** y[c] = x[c] / (k + alpha / size * sum of squares of the `size` channels around c)^beta */
 export const localResponseNormOp: OpDef<LocalResponseNormAttrs> = {
   name: "localResponseNorm",
+  sight: () => samePlace,
   layout: followsOnImages,
   infer(inputs) {
     checkCount("localResponseNorm", inputs, 1);

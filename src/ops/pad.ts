@@ -35,6 +35,9 @@ function source(at: number, size: number, mode: PadMode): number {
 
 export const padOp: OpDef<PadAttrs> = {
   name: "pad",
+  sight:
+    (_inputs, { pads }, axis) =>
+    (at) => [at - pads[2 + axis], at - pads[2 + axis]],
   gradient: (step) => moveGradient(padOp, step, { ...step.attrs, value: 0 }),
   infer(inputs, { pads, mode }) {
     checkCount("pad", inputs, 1);

@@ -5,7 +5,7 @@ import { expected, ShapeError, TensorError } from "../core/errors.js";
 import type { GradientRequest, OpDef } from "../core/op.js";
 import { forEachIndex, normalizeAxes, normalizeAxis, sizeOf, stridesOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
-import { checkCount } from "./shared.js";
+import { checkCount, samePlace } from "./shared.js";
 
 export interface ReduceAttrs {
   readonly axes: readonly number[];
@@ -88,6 +88,8 @@ function defineReduction(name: string): OpDef<ReduceAttrs> {
       }
       return [{ dtype, shape: reducedShape(shape, attrs) }];
     },
+    sight: (_inputs, { axes, keepDims }, axis) =>
+      keepDims && !axes.includes(2 + axis) ? samePlace : "whole",
     gradient: name === "reduceProd" ? undefined : (step) => reductionGradient(name, step),
     reference([x], { axes }, [y]) {
       const exact = x.dtype === "int64" ? reductions64[name] : undefined;

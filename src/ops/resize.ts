@@ -163,6 +163,18 @@ export const resizeOp: OpDef<ResizeAttrs> = {
     for (let i = 0; i < y.size; i++) writeNumber(y, i, rounds ? roundHalfEven(from[i]) : from[i]);
     if (outside.size > 0) fillOutside(y, outside, attrs.extrapolationValue);
   },
+  sight([x], attrs, axis) {
+    const size = x.shape[2 + axis];
+    return (at) => {
+      // Outside the result the pattern goes on: it repeats with the sizes.
+      const period = attrs.sizes[2 + axis];
+      const turn = Math.floor(at / period);
+      const tap = taps(at - turn * period, attrs, 2 + axis, size);
+      if (!tap) return [1, 0];
+      const seen = tap.places.filter((_, k) => tap.weights[k] !== 0);
+      return [Math.min(...seen) + turn * size, Math.max(...seen) + turn * size];
+    };
+  },
   layout: ([x], { sizes, mode }) =>
     isImage(x) && mode !== "cubic" && sizes[0] === x.shape[0] && sizes[1] === x.shape[1]
       ? "follows"

@@ -82,6 +82,9 @@ export function checkDtype(
   throw new TensorError(expected(op, `${what} of dtype ${allowed.join(" or ")}`, type.dtype));
 }
 
+/** Sight of ops that leave every place where it is. */
+export const samePlace = (at: number): readonly [number, number] => [at, at];
+
 /** A float32 image batch (N, C, H, W): what the blocked layout is for. */
 export const isImage = (type: TensorType): boolean =>
   type.dtype === "float32" && type.shape.length === 4;
