@@ -8,6 +8,7 @@ export {
   AddonError,
   DisposedError,
   GradientError,
+  LogError,
   ModelFormatError,
   OptionError,
   ShapeError,

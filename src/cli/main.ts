@@ -5,7 +5,9 @@ import { Command, CommanderError, Option } from "commander";
 import { OptionError } from "xcorr";
 import { classify } from "./commands/classify.js";
 import { inspect } from "./commands/inspect.js";
+import { receptiveFieldCommand } from "./commands/receptiveField.js";
 import { run } from "./commands/run.js";
+import { visualize } from "./commands/visualize.js";
 
 const { version } = createRequire(import.meta.url)("xcorr/package.json") as { version: string };
 const collect = (value: string, list: string[]): string[] => [...list, value];
@@ -66,6 +68,37 @@ program
   .option("--raw", "the graph as it stands, not optimised")
   .option("--json", "one line of JSON")
   .action(inspect);
+
+/** What the commands share that read a photo for any model. */
+const withPhoto = (command: Command): Command =>
+  command
+    .option("--size <224x224>", "height x width, where the model leaves them open")
+    .option("--mean <numbers>", "taken off each channel (0 to 255); default 127")
+    .option("--std <numbers>", "what each channel is divided by; default 128");
+
+withPhoto(
+  program
+    .command("visualize")
+    .description("Records what a model is made of and what it sees of a photo, for TensorBoard.")
+    .argument("<model>", "an .onnx file")
+    .argument("<image>", "JPEG, PNG or WebP")
+    .option("--logdir <folder>", "where the log goes", "runs/visualize")
+    .option("--layers <names>", "tensors to show, with commas between; default: all convolutions")
+    .option("--labels <file>", "JSON array of class names")
+    .option("--json", "one line of JSON"),
+).action(visualize);
+
+withPhoto(
+  program
+    .command("receptive-field")
+    .description("What every layer of a model sees of its input: size, stride, padding, offset.")
+    .argument("<model>", "an .onnx file")
+    .option("--photo <image>", "a photo to look at")
+    .option("--unit <layer:y,x>", "one unit's box; without y,x the layer's middle")
+    .option("--effective", "how much each pixel matters to the unit, by its gradient")
+    .option("--png <file>", "the unit's box drawn on the photo")
+    .option("--json", "one line of JSON"),
+).action(receptiveFieldCommand);
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -62,6 +62,13 @@ export class GradientError extends XcorrError {
   }
 }
 
+/** A log that cannot be written: no directory, no room, closed. */
+export class LogError extends XcorrError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("XCORR_LOG", message, options);
+  }
+}
+
 /** Use of a network after `dispose()`. */
 export class DisposedError extends XcorrError {
   constructor(message: string, options?: ErrorOptions) {

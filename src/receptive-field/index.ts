@@ -1,4 +1,5 @@
 /** xcorr/receptive-field: what every unit of a network sees of its input image. */
+import "../backends/choose.js";
 import type { Model } from "../compile.js";
 import { expected, ShapeError, showShape } from "../core/errors.js";
 import { checkOptions } from "../core/options.js";

@@ -1,1 +1,13 @@
-export {};
+/** xcorr/tensorboard: event files that TensorBoard shows, and pictures of networks for them. */
+import "../backends/choose.js";
+
+export type { HparamValue } from "./messages.js";
+export type { Dataformats, Picture } from "./picture.js";
+export {
+  type EmbeddingOptions,
+  type EntryOptions,
+  type ImageOptions,
+  SummaryWriter,
+  type SummaryWriterOptions,
+} from "./SummaryWriter.js";
+export * as summary from "./summary.js";

@@ -216,7 +216,7 @@ function support(graph: Graph, y: number, x: number): { rows: Set<number>; colum
       v.constant ? absolute(v.constant) : (tensors.get(v) as Tensor),
     );
     const results = dispatch(node.op, inputs, node.attrs);
-    node.outputs.forEach((v, i) => tensors.set(v, results[i]));
+    for (const [i, v] of node.outputs.entries()) tensors.set(v, results[i]);
   }
   const result = tensors.get(graph.outputs[0].value) as Tensor;
   const [, channels, height, width] = result.shape;
