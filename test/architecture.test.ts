@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   graph: ["core", "ops"],
   "network.ts": ["core", "graph"],
   "compile.ts": ["core", "graph", "network.ts"],
-  onnx: ["core", "ops", "graph", "network.ts", "backends"],
+  onnx: ["core", "ops", "graph", "network.ts", "compile.ts", "backends"],
   image: ["core"],
   "receptive-field": ["core", "graph", "backends", "network.ts", "compile.ts"],
   tensorboard: ["core", "graph", "backends", "network.ts", "compile.ts"],

@@ -12,6 +12,7 @@ import { OnnxModel } from "./import.js";
 export type { ValueInfo } from "../graph/graph.js";
 export type { Explanation, Feeds, RunOptions } from "../network.js";
 export { Network } from "../network.js";
+export { type ToOnnxOptions, toOnnx } from "./export/index.js";
 
 export interface LoadOptions extends BackendRequest {
   /** Threads of one run; default: the CPUs that this process may use. */

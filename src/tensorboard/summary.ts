@@ -24,6 +24,16 @@ const largest = (values: ArrayLike<number>): number => {
   return most;
 };
 
+/** What 99 of 100 numbers do not exceed: one that sticks out would leave the others pale. */
+function usual(values: Float32Array): number {
+  const step = Math.max(1, Math.floor(values.length / 20000));
+  const sample: number[] = [];
+  for (let i = 0; i < values.length; i += step)
+    if (Number.isFinite(values[i])) sample.push(Math.abs(values[i]));
+  sample.sort((a, b) => a - b);
+  return sample[Math.floor(sample.length * 0.99)] || largest(values);
+}
+
 const short = (value: number): string => String(+value.toPrecision(3));
 
 /** A grid, its cells enlarged by a whole factor to fill about ACROSS pixels. */
@@ -92,14 +102,14 @@ export function maps(result: Tensor): Plate {
     );
   const [, channels, height, width] = result.shape;
   const values = (result.data as Float32Array).subarray(0, channels * height * width);
-  const scale = largest(values);
+  const scale = usual(values);
   const plane = height * width;
   const cells = Array.from({ length: Math.min(channels, MOST) }, (_, c) =>
     signedPicture(values.subarray(c * plane, (c + 1) * plane), height, width, scale),
   );
   return {
     picture: enlargedGrid(cells),
-    description: `${cells.length} of ${channels} feature maps, ${height}x${width}. White is 0, red ${short(scale)}, blue ${short(-scale)}.`,
+    description: `${cells.length} of ${channels} feature maps, ${height}x${width}. White is 0, red ${short(scale)} and more, blue ${short(-scale)} and less.`,
   };
 }
 

@@ -33,7 +33,7 @@ const gemm: Converter = (c) => {
     bias === undefined || (bias.type.shape.length === 1 && bias.type.shape[0] === columns);
   // The usual case, a fully connected layer, is a linear with the weight (out, in).
   if (
-    b.constant &&
+    (b.constant || attrs.transB) &&
     attrs.alpha === 1 &&
     attrs.beta === 1 &&
     !attrs.transA &&
