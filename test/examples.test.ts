@@ -1,9 +1,17 @@
 /** The examples, each run as it stands: the course's known answers. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import type { Tensor } from "../src/core/tensor.js";
+import { functional as F, type nn, noGrad, Tensor } from "../src/index.js";
+import { toOnnx } from "../src/onnx/index.js";
 import { expectClose } from "./support/compare.js";
+import { missing, pythonWith } from "./support/tools.js";
 
-const example = async (name: string) => (await import(`../examples/${name}.js`)).main();
+const example = async (name: string, options?: object) =>
+  (await import(`../examples/${name}.js`)).main(options);
 
 it("01-edges", async () => {
   const { first, edges } = await example("01-edges");
@@ -72,3 +80,41 @@ it("05-onnx", async () => {
   expect(label).toBe("espresso");
   expect(probability).toBeCloseTo(0.951, 2);
 });
+
+it("06-learn-an-edge", async () => {
+  const { losses, kernel } = await example("06-learn-an-edge");
+  expect(losses[0]).toBeGreaterThan(0.1);
+  expect(losses.at(-1)).toBeLessThan(1e-6);
+  expect(kernel[0]).toBeCloseTo(1, 3);
+  expect(kernel[1]).toBeCloseTo(-1, 3);
+});
+
+it("07-train-lenet", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "xcorr-lenet-"));
+  try {
+    const { accuracy, compiled, seconds, model, test } = await example("07-train-lenet", {
+      logdir: folder,
+      quiet: true,
+    });
+    expect(accuracy).toBeGreaterThanOrEqual(0.975);
+    expect(compiled).toBe(accuracy);
+    expect(seconds).toBeLessThan(30);
+    // The exported file, in another runtime: the same class for every digit.
+    const python = pythonWith("onnx, onnxruntime");
+    if (!python) return missing(context, "onnx");
+    const [images] = test.tensors as Tensor[];
+    writeFileSync(join(folder, "0.onnx"), toOnnx(model, images, { dynamicBatch: true }));
+    const input = { shape: images.shape, input: [...(images.data as Float32Array)] };
+    writeFileSync(join(folder, "cases.json"), JSON.stringify([input]));
+    const script = fileURLToPath(new URL("onnx/runOnnx.py", import.meta.url));
+    const { stdout } = spawnSync(python, [script, folder], {
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+    });
+    const theirs = new Tensor(Float32Array.from(JSON.parse(stdout)[0]), [images.shape[0], 10]);
+    const ours = noGrad(() => (model as nn.Module).eval().forward(images));
+    expect(F.argmax(theirs, 1).data).toEqual(F.argmax(ours, 1).data);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 180_000);

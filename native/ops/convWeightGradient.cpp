@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "conv2d.h"
 #include "functionStep.h"
 #include "layout.h"
 
@@ -24,7 +25,7 @@ struct WeightGradient {
     outPerGroup = weight.shape[0] / groups;
     row = x.w + padding.left + padding.right;
     plane = (x.h + padding.top + padding.bottom) * row;
-    lanes = table->tileBlocks * kBlock;
+    lanes = PanelLanes(*table, std::min<int64_t>(table->tileBlocks, Blocks(outPerGroup)));
     panelsPerGroup = (outPerGroup + lanes - 1) / lanes;
     taps.reserve(static_cast<size_t>(dy.n * dy.plane()));
     for (int64_t n = 0; n < dy.n; ++n) {
@@ -53,9 +54,10 @@ void PackPanel(const WeightGradient& w, int64_t panel, const float* dy, float* t
   const int64_t plane = w.dy.plane();
   for (int64_t n = 0; n < w.dy.n; ++n) {
     float* image = to + n * plane * w.lanes;
-    for (int64_t l = 0; l < w.lanes; ++l) {
-      const float* from = l < count ? dy + (n * w.dy.c + first + l) * plane : nullptr;
-      for (int64_t i = 0; i < plane; ++i) image[i * w.lanes + l] = from ? from[i] : 0.0f;
+    const float* from = dy + (n * w.dy.c + first) * plane;
+    for (int64_t i = 0; i < plane; ++i, image += w.lanes) {
+      for (int64_t l = 0; l < count; ++l) image[l] = from[l * plane + i];
+      for (int64_t l = count; l < w.lanes; ++l) image[l] = 0.0f;
     }
   }
 }
@@ -77,7 +79,7 @@ void RunTile(const WeightGradient& w, int64_t panel, int64_t c, int64_t i, int64
   args.outPixel = w.lanes;
   args.outBlock = kBlock;
   args.pixels = static_cast<int>(count);
-  args.blocks = static_cast<int>(w.table->tileBlocks);
+  args.blocks = static_cast<int>(w.lanes / kBlock);
   w.table->ConvTile(args);
   for (int64_t l = 0; l < std::min(w.lanes, w.outPerGroup - firstLane); ++l) {
     const int64_t o = group * w.outPerGroup + firstLane + l;

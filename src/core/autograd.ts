@@ -95,9 +95,8 @@ function stepsBehind(root: Tensor): GradientStep[] {
   return ordered;
 }
 
-/** sum += gradient, in place; a first gradient is copied, since ops may give one tensor to several inputs. */
-function accumulate(sum: Tensor | undefined, gradient: Tensor): Tensor {
-  if (!sum) return gradient.clone();
+/** sum += gradient, in place. */
+function addTo(sum: Tensor, gradient: Tensor): Tensor {
   const [to, from] = [sum.data as Float32Array, gradient.data as Float32Array];
   for (let i = 0; i < to.length; i++) to[i] += from[i];
   return sum;
@@ -149,18 +148,29 @@ Tensor.prototype.backward = function (
 ): void {
   const start = startGradient(this, gradient);
   const steps = stepsBehind(this);
-  const gradients = new Map<Tensor, Tensor>([[this, start.clone()]]);
+  const gradients = new Map<Tensor, Tensor>([[this, start]]);
+  // Sums that are ours to add to. A gradient that came alone stays as the op gave it, which may be the same tensor for several inputs.
+  const owned = new Set<Tensor>();
   noGrad(() => {
     for (const step of steps.reverse()) {
       const inputGradients = step.gradient(gradients);
       step.inputs.forEach((input, i) => {
         const one = inputGradients[i];
-        if (input.requiresGrad && one) gradients.set(input, accumulate(gradients.get(input), one));
+        if (!input.requiresGrad || !one) return;
+        const sum = gradients.get(input);
+        if (!sum) gradients.set(input, one);
+        else if (owned.has(sum)) addTo(sum, one);
+        else {
+          const copy = addTo(sum.clone(), one);
+          owned.add(copy);
+          gradients.set(input, copy);
+        }
       });
     }
   });
   for (const [tensor, sum] of gradients)
-    if (!tensor.step && tensor.requiresGrad) tensor.grad = accumulate(tensor.grad, sum);
+    if (!tensor.step && tensor.requiresGrad)
+      tensor.grad = tensor.grad ? addTo(tensor.grad, sum) : sum.clone();
   if (retainGraph) return;
   for (const step of steps) {
     step.freed = true;

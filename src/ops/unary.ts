@@ -228,7 +228,8 @@ function defineUnary(name: string): OpDef<UnaryAttrs> {
       const dx = Tensor.zeros(x.shape, x.dtype);
       const [to, from] = [dx.data as Float32Array, dy.data as Float32Array];
       const [input, output] = [x.data as Float32Array, y.data as Float32Array];
-      for (let i = 0; i < to.length; i++) to[i] = from[i] * slope(input[i], output[i], p);
+      if (name === "relu") for (let i = 0; i < to.length; i++) to[i] = input[i] > 0 ? from[i] : 0;
+      else for (let i = 0; i < to.length; i++) to[i] = from[i] * slope(input[i], output[i], p);
       return [dx];
     },
     layout: followsOnImages,
