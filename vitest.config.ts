@@ -9,7 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^xcorr$/, replacement: src("index.ts") },
       {
-        find: /^xcorr\/(onnx|image|receptive-field|tensorboard)$/,
+        find: /^xcorr\/(onnx|image|receptive-field|report|tensorboard)$/,
         replacement: src("$1/index.ts"),
       },
     ],

@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   onnx: ["core", "ops", "graph", "network.ts", "compile.ts", "backends"],
   image: ["core"],
   "receptive-field": ["core", "graph", "backends", "network.ts", "compile.ts"],
+  report: ["core", "backends", "network.ts", "receptive-field", "tensorboard"],
   tensorboard: ["core", "graph", "backends", "network.ts", "compile.ts"],
   "functional.ts": ["ops"],
   "safetensors.ts": ["core"],

@@ -31,6 +31,9 @@ export function describeStep(
     op: step.op.name,
     inputs,
     outputs: types(step.outputs),
+    reads: step.inputs.filter((i) => !plan.values[i].constant).map((i) => plan.values[i].name),
+    makes: step.outputs.map((i) => plan.values[i].name),
+    parameters: step.inputs.reduce((sum, i) => sum + (plan.values[i].constant?.size ?? 0), 0),
     macs: step.op.macs?.(inputs, step.attrs) ?? 0,
     bytes: [...step.inputs, ...step.outputs].reduce((sum, i) => sum + plan.values[i].bytes, 0),
   };

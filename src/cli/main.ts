@@ -55,10 +55,22 @@ program
   .addOption(isa())
   .action(run);
 
-program
+/** What the commands share that read a photo for any model. */
+const withPhoto = (command: Command): Command =>
+  command
+    .option("--size <224x224>", "height x width, where the model leaves them open")
+    .option("--mean <numbers>", "taken off each channel (0 to 255); default 127")
+    .option("--std <numbers>", "what each channel is divided by; default 128");
+
+const inspectCommand = program
   .command("inspect")
-  .description("How a model runs: every step with shapes, algorithm and multiply-adds.")
+  .description(
+    "How a model runs: every step with shapes, algorithm and multiply-adds; with a photo, a page.",
+  )
   .argument("<model>", "an .onnx file")
+  .argument("[image]", "a photo to run it on")
+  .option("--html <file>", "where the page about model and photo goes")
+  .option("--labels <file>", "JSON array of class names, for the page")
   .option(
     "--shape <name=1x3x224x224>",
     "shape of an input with free sizes; repeat for more",
@@ -68,13 +80,7 @@ program
   .option("--raw", "the graph as it stands, not optimised")
   .option("--json", "one line of JSON")
   .action(inspect);
-
-/** What the commands share that read a photo for any model. */
-const withPhoto = (command: Command): Command =>
-  command
-    .option("--size <224x224>", "height x width, where the model leaves them open")
-    .option("--mean <numbers>", "taken off each channel (0 to 255); default 127")
-    .option("--std <numbers>", "what each channel is divided by; default 128");
+withPhoto(inspectCommand);
 
 withPhoto(
   program

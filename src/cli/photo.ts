@@ -1,4 +1,6 @@
 /** A photo as a network's input, for the commands that look at pictures. */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { OptionError, Tensor } from "xcorr";
 import { decode, toTensor } from "xcorr/image";
 import type { Network } from "xcorr/onnx";
@@ -68,4 +70,11 @@ export async function readPhoto(net: Network, file: string, options: PhotoOption
         ((channels === 1 ? grey : (plain.data[c * plane + i] as number)) - mean[c]) / std[c];
   }
   return { input, shown, feeds: { [info.name]: input } };
+}
+
+const packagedLabels = fileURLToPath(new URL("../../models/imagenet_labels.json", import.meta.url));
+
+/** Class names from a JSON file; without one the thousand of ImageNet, for networks that have as many. */
+export async function readLabels(file?: string): Promise<string[]> {
+  return JSON.parse(await readFile(file ?? packagedLabels, "utf8")) as string[];
 }

@@ -52,6 +52,11 @@ export interface StepReport {
   readonly op: string;
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
+  /** Names of the tensors that it reads (constants left out) and makes. */
+  readonly reads: readonly string[];
+  readonly makes: readonly string[];
+  /** Numbers in its constants. */
+  readonly parameters: number;
   readonly algorithm: string;
   /** Why the algorithms before it did not take the problem; "" if it is the first. */
   readonly declined: string;

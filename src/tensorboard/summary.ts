@@ -71,17 +71,18 @@ export function kernels(layer: { readonly weight: Tensor } | Tensor): Plate {
   const plane = kh * kw;
   if (cin === 3) {
     const cells = Array.from({ length: Math.min(cout, MOST) }, (_, o) => {
+      const own = largest(values.subarray(o * 3 * plane, (o + 1) * 3 * plane));
       const data = new Uint8Array(plane * 3);
       for (let i = 0; i < plane; i++)
         for (let c = 0; c < 3; c++)
           data[i * 3 + c] = Math.round(
-            127.5 + (127.5 * values[(o * 3 + c) * plane + i]) / (scale || 1),
+            127.5 + (127.5 * values[(o * 3 + c) * plane + i]) / (own || 1),
           );
       return { height: kh, width: kw, channels: 3, data };
     });
     return {
       picture: enlargedGrid(cells),
-      description: `${cells.length} of ${cout} kernels, ${kh}x${kw}, their three inputs as red, green and blue. Grey is 0, full colour ±${short(scale)}.`,
+      description: `${cells.length} of ${cout} kernels, ${kh}x${kw}, their three inputs as red, green and blue. Grey is 0; each kernel is as bright as its largest weight allows, the largest of all being ${short(scale)}.`,
     };
   }
   const planes = cout * cin;

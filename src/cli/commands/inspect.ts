@@ -1,8 +1,15 @@
 /** xcorr inspect: how a model runs, step by step. */
+import { writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { OptionError, Tensor } from "xcorr";
 import { load, type Network } from "xcorr/onnx";
+import { report } from "xcorr/report";
+import { type PhotoOptions, readLabels, readPhoto } from "../photo.js";
+import { withProgress } from "../progress.js";
 
-export interface InspectOptions {
+export interface InspectOptions extends PhotoOptions {
+  readonly html?: string;
+  readonly labels?: string;
   readonly shape: string[];
   readonly json?: boolean;
   readonly raw?: boolean;
@@ -31,8 +38,38 @@ function zeroFeeds(net: Network, shapes: readonly string[]): Record<string, Tens
   );
 }
 
-export async function inspect(model: string, options: InspectOptions): Promise<void> {
+/** Writes the page about the network and one photo. */
+async function inspectPhoto(
+  net: Network,
+  model: string,
+  image: string,
+  options: InspectOptions,
+): Promise<void> {
+  if (!options.html)
+    throw new OptionError("inspect: expected --html report.html with a photo, got none");
+  const photo = await readPhoto(net, image, options);
+  const labels = await readLabels(options.labels);
+  const page = await withProgress("looking", () =>
+    report(net, photo.feeds, { shown: photo.shown, title: basename(model), labels }),
+  );
+  await writeFile(options.html, page);
+  const size = (page.length / 2 ** 20).toFixed(1);
+  if (options.json)
+    console.log(JSON.stringify({ model, image, html: options.html, bytes: page.length }));
+  else console.log(`wrote ${options.html} (${size} MiB): open it in a browser`);
+}
+
+export async function inspect(
+  model: string,
+  image: string | undefined,
+  options: InspectOptions,
+): Promise<void> {
   using net = await load(model, { optimize: !options.raw });
+  if (image !== undefined) return await inspectPhoto(net, model, image, options);
+  if (options.html)
+    throw new OptionError(
+      "inspect: expected a photo with --html: xcorr inspect model.onnx photo.jpg --html report.html",
+    );
   const explanation = net.explain(zeroFeeds(net, options.shape));
   const macs = explanation.steps.reduce((sum, step) => sum + step.macs, 0);
   if (options.json) {

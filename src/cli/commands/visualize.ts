@@ -1,12 +1,9 @@
 /** xcorr visualize: what a network is made of and what it sees of a photo, as a log for TensorBoard. */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { Tensor } from "xcorr";
 import { load, type Network } from "xcorr/onnx";
 import { receptiveField } from "xcorr/receptive-field";
 import { SummaryWriter, summary } from "xcorr/tensorboard";
-import { type Photo, type PhotoOptions, readPhoto } from "../photo.js";
+import { type Photo, type PhotoOptions, readLabels, readPhoto } from "../photo.js";
 import { withProgress } from "../progress.js";
 
 export interface VisualizeOptions extends PhotoOptions {
@@ -16,19 +13,14 @@ export interface VisualizeOptions extends PhotoOptions {
   readonly json?: boolean;
 }
 
-const packagedLabels = fileURLToPath(
-  new URL("../../../models/imagenet_labels.json", import.meta.url),
-);
-
 /** The five best classes of an output that can be one: probabilities or scores (1, C) with a label for each. */
 async function bestClasses(
   outputs: Record<string, Tensor>,
   file: string | undefined,
 ): Promise<string | undefined> {
   const [scores] = Object.values(outputs);
-  const path = file ?? (existsSync(packagedLabels) ? packagedLabels : undefined);
-  if (!scores || !path || scores.size < 5 || scores.rank !== 2) return undefined;
-  const labels: string[] = JSON.parse(await readFile(path, "utf8"));
+  if (!scores || scores.size < 5 || scores.rank !== 2) return undefined;
+  const labels = await readLabels(file);
   if (labels.length !== scores.size && file === undefined) return undefined;
   const best = Array.from(scores.data as Float32Array, (score, i) => ({
     score,
