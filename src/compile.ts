@@ -2,7 +2,7 @@
 import { type BackendRequest, resolveBackend } from "./core/dispatch.js";
 import { expected, OptionError, show } from "./core/errors.js";
 import { noGrad } from "./core/gradMode.js";
-import { checkOptions, readBoolean, readInt } from "./core/options.js";
+import { checkOptions, readBoolean, readChoice, readInt } from "./core/options.js";
 import { Tensor } from "./core/tensor.js";
 import type { GraphSource } from "./graph/graph.js";
 import { trace } from "./graph/trace.js";
@@ -11,6 +11,8 @@ import { Network } from "./network.js";
 export interface CompileOptions extends BackendRequest {
   readonly threads?: number;
   readonly optimize?: boolean;
+  /** "off": 3x3 convolutions sum every product as it stands, at half the speed and half the rounding error. Default "auto". */
+  readonly winograd?: "auto" | "off";
 }
 
 /** Anything with a forward, or a function. */
@@ -52,7 +54,7 @@ export function compile(
   example: Tensor | readonly Tensor[],
   options: CompileOptions = {},
 ): Network {
-  checkOptions("compile", options, ["backend", "isa", "threads", "optimize"]);
+  checkOptions("compile", options, ["backend", "isa", "threads", "optimize", "winograd"]);
   const examples = example instanceof Tensor ? [example] : example;
   if (
     !Array.isArray(examples) ||
@@ -101,5 +103,7 @@ export function compile(
         ? undefined
         : readInt("compile", "threads", options.threads, 1, 256),
     optimize: readBoolean("compile", "optimize", options.optimize ?? true),
+    winograd:
+      readChoice("compile", "winograd", options.winograd ?? "auto", ["auto", "off"]) === "auto",
   });
 }

@@ -35,6 +35,7 @@ export interface NetworkOptions {
   readonly threads?: number;
   /** false runs the graph as it stands; default true. */
   readonly optimize?: boolean;
+  readonly winograd?: boolean;
 }
 
 /** explain()'s answer: one report per step; prints as a table. */
@@ -222,13 +223,13 @@ export class Network {
         );
       });
     }
-    const { backend, threads } = this.options;
+    const { backend, threads, winograd } = this.options;
     if (this.options.optimize !== false) optimize(graph, backend.target);
     const plan = makePlan(graph);
     return {
       key,
       baked: new Map(baked.map((i) => [i, inputs[i].clone()])),
-      program: backend.load(plan, { threads }),
+      program: backend.load(plan, { threads, winograd }),
       outputs: graph.outputs.map(({ name }) => name),
       arenaBytes: plan.arenaBytes,
     };

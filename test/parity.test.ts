@@ -6,7 +6,7 @@ import { Tensor } from "../src/core/tensor.js";
 import * as F from "../src/functional.js";
 import "../src/backends/choose.js";
 import { native, nativeIsas, referenceBackend } from "./support/backends.js";
-import { expectClose } from "./support/compare.js";
+import { expectClose, magnitude } from "./support/compare.js";
 
 /** Small integers: float sums of them are exact, so all backends must agree to the bit. */
 function integers(shape: readonly number[], seed: number): Tensor {
@@ -21,6 +21,8 @@ interface Case {
   readonly run: (...t: Tensor[]) => Tensor;
   /** The result is a sum of products of integers. */
   readonly exact: boolean;
+  /** Errors are relative to the largest result: a transform mixes neighbours. */
+  readonly mixes?: boolean;
 }
 
 const conv = (x: number[], w: number[], options: F.ConvOptions): Case => ({
@@ -52,6 +54,35 @@ convs.push(
   conv([1, 5, 9, 10], [15, 1, 3, 3], { groups: 5, padding: 1 }),
   conv([1, 8, 3, 3], [8, 8, 3, 3], {}),
   conv([1, 8, 5, 40], [8, 8, 1, 7], { padding: [0, 3], paddingMode: "reflect" }),
+);
+/** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
+const winograd: Case[] = [
+  [
+    [1, 8, 10, 10],
+    [8, 8],
+  ],
+  [
+    [2, 16, 11, 13],
+    [24, 16],
+  ],
+  [
+    [1, 9, 14, 14],
+    [33, 9],
+  ],
+  [
+    [1, 40, 29, 17],
+    [20, 40],
+  ],
+  [
+    [1, 8, 5, 9],
+    [16, 8],
+  ],
+].flatMap(([x, [cout, cin]]) =>
+  [1, [0, 2]].map((padding) => ({
+    ...conv(x, [cout, cin, 3, 3], { padding }),
+    exact: false,
+    mixes: true,
+  })),
 );
 const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
   name: `${name} (${x})`,
@@ -116,11 +147,11 @@ const pools: Case[] = [
     exact: true,
   },
 ];
-const cases = [...convs, ...pools];
+const cases = [...convs, ...winograd, ...pools];
 
 for (const { isa, available } of nativeIsas()) {
   describe.runIf(available)(`native:${isa}`, () => {
-    it.each(cases)("$name", ({ inputs, run, exact }) => {
+    it.each(cases)("$name", ({ inputs, run, exact, mixes }) => {
       for (const [fill, tolerance] of [
         [
           (s: readonly number[], i: number) => integers(s, i + 1),
@@ -133,10 +164,12 @@ for (const { isa, available } of nativeIsas()) {
       ] as const) {
         const tensors = inputs.map(fill);
         const expected = withBackend(referenceBackend, () => run(...tensors));
+        const scale = mixes ? magnitude(expected) : 1;
         expectClose(
           withBackend(native(isa, 1), () => run(...tensors)),
           expected,
           tolerance,
+          scale,
         );
         for (const optimize of [true, false]) {
           const [x, ...weights] = tensors;
@@ -153,11 +186,67 @@ for (const { isa, available } of nativeIsas()) {
             optimize,
           });
           const { output } = one.runSync({ input: x });
-          expectClose(output, expected, tolerance);
+          expectClose(output, expected, tolerance, scale);
           // Bit for bit, whatever the number of threads.
           expect(three.runSync({ input: x }).output.data).toEqual(output.data);
         }
       }
+    });
+
+    it("a value that is not finite, or huge, comes out of Winograd's tiles as from the sums as they stand", () => {
+      const w = integers([16, 8, 3, 3], 2);
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e38]) {
+        for (let at = 0; at < 36; at++) {
+          const x = integers([1, 8, 12, 12], 1);
+          x.data[(Math.floor(at / 6) + 2) * 12 + (at % 6) + 3] = value;
+          const run = (t: Tensor) => F.relu(F.conv2d(t, w, { padding: 1 }));
+          const expected = withBackend(referenceBackend, () => run(x));
+          const net = compile(run, x, { backend: "native", isa, threads: 1 });
+          const { output } = net.runSync({ input: x });
+          net.dispose();
+          for (let i = 0; i < output.size; i++) {
+            const [got, wanted] = [output.data[i] as number, expected.data[i] as number];
+            if (Number.isFinite(wanted))
+              expect(Number.isFinite(got), `value ${value} at ${at}`).toBe(true);
+            else expect(got).toBe(wanted);
+          }
+        }
+      }
+    });
+
+    it("Winograd stays within its bound, and can be switched off", () => {
+      const [x, w] = [
+        Tensor.randn([1, 64, 28, 28], { seed: 1 }),
+        Tensor.randn([32, 64, 3, 3], { seed: 2 }),
+      ];
+      const [wide, weights] = [x, w].map(
+        (t) => new Tensor(Float64Array.from(t.data as Float32Array), t.shape),
+      );
+      const exact = withBackend(referenceBackend, () => F.conv2d(wide, weights, { padding: 1 }));
+      const worst = (winograd: "auto" | "off"): number => {
+        const net = compile((t) => F.conv2d(t, w, { padding: 1 }), x, {
+          backend: "native",
+          isa,
+          winograd,
+        });
+        const { output } = net.runSync({ input: x });
+        expect(
+          net.explain({ input: x }).steps.some(({ algorithm }) => algorithm === "winograd4"),
+        ).toBe(winograd === "auto");
+        net.dispose();
+        let most = 0;
+        for (let i = 0; i < output.size; i++)
+          most = Math.max(most, Math.abs((output.data[i] as number) - (exact.data[i] as number)));
+        return most;
+      };
+      // 24 units in the last place of the sum of |w| times the largest |x| of a tile; half as much directly.
+      const unit =
+        2 ** -24 *
+        Array.from({ length: 32 }, (_, o) =>
+          (w.at(o).data as Float32Array).reduce((sum, v) => sum + Math.abs(v), 0),
+        ).reduce((a, b) => Math.max(a, b), 0);
+      expect(worst("auto")).toBeLessThan(24 * unit);
+      expect(worst("off")).toBeLessThan(8 * unit);
     });
 
     it("a NaN in a window comes out, and only there", () => {

@@ -14,13 +14,14 @@ constexpr size_t kMaxFreeArenas = 4;
 
 }  // namespace
 
-Program::Program(const Plan& plan, const KernelTable& kernels) : values_(plan.values), arenaBytes_(AlignUp(plan.arenaBytes)) {
+Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : values_(plan.values), arenaBytes_(AlignUp(plan.arenaBytes)) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
     Problem problem;
     problem.op = node.op;
     problem.attributes = node.attributes;
     problem.kernels = &kernels;
+    problem.winograd = winograd;
     problem.memory = &memory_;
     for (size_t i : node.inputs) {
       problem.inputs.push_back(values_[i].type);

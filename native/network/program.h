@@ -33,7 +33,7 @@ struct Plan {
 
 class Program {
  public:
-  Program(const Plan& plan, const KernelTable& kernels);
+  Program(const Plan& plan, const KernelTable& kernels, bool winograd);
 
   // A step that no kernel took has no Step; the caller runs its reference between two Run calls. declined() says why.
   bool has(size_t step) const { return steps_[step] != nullptr; }

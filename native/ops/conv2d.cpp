@@ -28,7 +28,7 @@ constexpr Algorithm kAlgorithms[] = {
 
 Conv::Conv(const Problem& p)
     : x(p.inputs[0]), y(p.outputs[0]), weight(p.inputs[1]), stride(p.attributes.Ints("stride")), dilation(p.attributes.Ints("dilation")),
-      groups(p.attributes.Int("groups", 1)), epilogue(p.attributes), table(*p.kernels) {
+      groups(p.attributes.Int("groups", 1)), winograd(p.winograd), epilogue(p.attributes), table(*p.kernels) {
   const std::vector<int64_t> pads = p.attributes.Ints("padding");
   padding = {pads[0], pads[1], pads[2], pads[3]};
   kh = weight.shape[2];

@@ -16,7 +16,7 @@ struct Conv {
   std::vector<int64_t> stride, dilation;
   Padding padding;
   int64_t groups, kh, kw, inPerGroup, outPerGroup;
-  bool hasBias, hasResidual, residualBlocked = true;
+  bool hasBias, hasResidual, residualBlocked = true, winograd;
   size_t residualInput;
   Epilogue epilogue;
   const KernelTable& table;

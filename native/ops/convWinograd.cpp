@@ -297,6 +297,7 @@ class Winograd : public ConvStep {
 };
 
 Reason AcceptsAnyWinograd(const Conv& c) {
+  if (!c.winograd) return "switched off";
   if (c.kh != 3 || c.kw != 3) return "kernel not 3x3";
   if (c.groups != 1) return "groups";
   if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";

@@ -67,6 +67,7 @@ struct Problem {
   std::vector<TensorDesc> inputs, outputs;
   std::vector<const void*> constants;  // per input: its data if it never changes, else null; valid during MakeStep only
   const KernelTable* kernels = nullptr;  // of the chosen instruction set
+  bool winograd = true;                  // transforms that change the rounding are welcome
   ConstantMemory* memory = nullptr;      // for packed constants; null if there are no constants
 };
 

@@ -72,7 +72,12 @@ export interface Addon {
     inputs: readonly NativeTensor[],
     outputs: readonly NativeTensor[],
   ): string | undefined;
-  readonly Program: new (plan: NativePlan, isa: string, threads?: number) => NativeProgram;
+  readonly Program: new (
+    plan: NativePlan,
+    isa: string,
+    threads: number | undefined,
+    winograd: boolean,
+  ) => NativeProgram;
 }
 
 const require = createRequire(import.meta.url);

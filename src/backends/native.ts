@@ -64,7 +64,7 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
       if (declined !== undefined) op.reference(inputs, attrs, outputs);
     },
     load: (plan: Plan, load: LoadOptions = {}): Program =>
-      new NativePlanProgram(plan, isa, load.threads ?? options.threads),
+      new NativePlanProgram(plan, isa, load.threads ?? options.threads, load.winograd ?? true),
   };
 }
 
@@ -89,6 +89,7 @@ class NativePlanProgram implements Program {
     private readonly plan: Plan,
     private readonly isa: string,
     threads: number | undefined,
+    winograd: boolean,
   ) {
     const addon = loadAddon();
     this.program = new addon.Program(
@@ -109,6 +110,7 @@ class NativePlanProgram implements Program {
       },
       isa,
       threads,
+      winograd,
     );
     this.infos = this.program.steps();
     this.segments = segmentsOf(this.infos);

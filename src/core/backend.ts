@@ -88,6 +88,8 @@ export interface Program {
 export interface LoadOptions {
   /** Threads of one run; default: the CPUs that this process may use. */
   readonly threads?: number;
+  /** false: no Winograd transforms, every product is summed as it stands. Default true. */
+  readonly winograd?: boolean;
 }
 
 /** A way to run ops. */
