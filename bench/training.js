@@ -39,7 +39,8 @@ function xcorrStep() {
 async function tfjsStep(tf, backend) {
   await tf.setBackend(backend);
   await tf.ready();
-  const variable = (shape, fan) => tf.variable(tf.randomUniform(shape, -1 / Math.sqrt(fan), 1 / Math.sqrt(fan), "float32", 1));
+  const variable = (shape, fan) =>
+    tf.variable(tf.randomUniform(shape, -1 / Math.sqrt(fan), 1 / Math.sqrt(fan), "float32", 1));
   const [w1, w2, w3, w4, w5] = [
     variable([5, 5, 1, 6], 25),
     variable([5, 5, 6, 16], 150),
@@ -95,4 +96,7 @@ for (let round = 0; round < 15; round++) {
 }
 const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 const own = median(times.get("xcorr"));
-for (const [name, list] of times) console.log(`${name.padEnd(10)} ${median(list).toFixed(1)} ms per step${name === "xcorr" ? "" : `, ${(median(list) / own).toFixed(1)} times ours`}`);
+for (const [name, list] of times)
+  console.log(
+    `${name.padEnd(10)} ${median(list).toFixed(1)} ms per step${name === "xcorr" ? "" : `, ${(median(list) / own).toFixed(1)} times ours`}`,
+  );

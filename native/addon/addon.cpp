@@ -28,6 +28,8 @@ Operands ReadTensors(const Napi::Value& value) {
   return operands;
 }
 
+constexpr size_t kSmallBytes = 128 << 10, kMostKeptBytes = 32 << 20;
+
 // run(isa, threads, op, attrs, inputs, outputs): one op, now. Gives why it was declined, or undefined if it ran.
 Napi::Value RunOp(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -44,9 +46,16 @@ Napi::Value RunOp(const Napi::CallbackInfo& info) {
   if (make == nullptr) return Napi::String::New(env, "no native kernel");
   try {
     const std::unique_ptr<Step> step = make(problem);
-    const AlignedBuffer scratch(step->scratchBytes());
-    TeamLease lease(threads);
-    step->Run(lease.team(), inputs.data.data(), outputs.data.data(), scratch.data());
+    // Kept from call to call: fresh memory would cost a page fault for every 4 KB.
+    static thread_local AlignedBuffer kept;
+    if (step->scratchBytes() > kept.bytes()) kept = AlignedBuffer(step->scratchBytes());
+    // Waking threads takes longer than a small op.
+    size_t bytes = 0;
+    for (const TensorDesc& t : problem.inputs) bytes += t.Bytes();
+    for (const TensorDesc& t : problem.outputs) bytes += t.Bytes();
+    TeamLease lease(bytes < kSmallBytes ? 1 : threads);
+    step->Run(lease.team(), inputs.data.data(), outputs.data.data(), kept.data());
+    if (kept.bytes() > kMostKeptBytes) kept = AlignedBuffer();
   } catch (const Declined& declined) {
     return Napi::String::New(env, declined.what());
   } catch (const std::bad_alloc&) {

@@ -60,10 +60,10 @@ int64_t ConvStep::Reserve(bool needed, int64_t floats) {
 
 void ConvStep::Prepare(const Problem& p) {
   blockedIn_ = Reserve(source_.blocked && !conv_.x.blocked, source_.blockedFloats());
-  copied_ = Reserve(copy_ != Copy::kNone, PaddedFloats(in_, conv_.padding));
+  copied_ = Reserve(copy_ != Copy::kNone, areas() * PaddedFloats(in_, conv_.padding));
   blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
   blockedOut_ = Reserve(!conv_.y.blocked, out_.blockedFloats());
-  workAt_ = Reserve(workFloats() > 0, workFloats());
+  workAt_ = Reserve(workFloats() > 0, areas() * workFloats());
   constant_ = p.constants[1] != nullptr && (!conv_.hasBias || p.constants[2] != nullptr);
   packedAt_ = Reserve(!constant_, packedFloats());
   if (!constant_) return;
@@ -92,12 +92,21 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
   float* out = blockedOut_ >= 0 ? area + blockedOut_ : static_cast<float*>(outputs[0]);
   const int64_t inImage = (source_.blocked ? source_.blocks * kBlock : source_.c) * source_.plane();
   const int64_t outImage = out_.blocks * kBlock * out_.plane();
-  for (int64_t n = 0; n < in_.n; ++n) {
+  const auto run = [&](Team& workers, int64_t n, int64_t own) {
     const float* image = in + n * inImage;
-    if (copy_ == Copy::kPadded) PadImage(team, in_, conv_.padding, image, area + copied_);
-    if (copy_ == Copy::kPicked) PickPixels(team, source_, conv_.stride[0], conv_.stride[1], in_, image, area + copied_);
-    if (copy_ != Copy::kNone) image = area + copied_;
-    RunImage(team, data, image, residual ? residual + n * outImage : nullptr, out + n * outImage, area + workAt_);
+    float* copy = area + copied_ + own * PaddedFloats(in_, conv_.padding);
+    if (copy_ == Copy::kPadded) PadImage(workers, in_, conv_.padding, image, copy);
+    if (copy_ == Copy::kPicked) PickPixels(workers, source_, conv_.stride[0], conv_.stride[1], in_, image, copy);
+    if (copy_ != Copy::kNone) image = copy;
+    RunImage(workers, data, image, residual ? residual + n * outImage : nullptr, out + n * outImage, area + workAt_ + own * workFloats());
+  };
+  if (areas() > 1) {
+    team.Run(in_.n, [&](int64_t n, int) {
+      SerialTeam alone;
+      run(alone, n, n);
+    });
+  } else {
+    for (int64_t n = 0; n < in_.n; ++n) run(team, n, 0);
   }
   if (!conv_.epilogue.rest.empty()) {
     const int64_t planes = out_.n * out_.blocks, size = out_.plane() * kBlock;

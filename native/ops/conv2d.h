@@ -56,6 +56,10 @@ class ConvStep : public Step {
   Image source_;  // what in_ is copied from
   Copy copy_;
   bool constant_ = false;
+  // Images of a large batch are tasks, each with a copy and a work area of its own; of a small one they come one after another.
+  static constexpr int64_t kManyImages = 8;
+  int64_t areas() const { return in_.n >= kManyImages ? in_.n : 1; }
+
   int64_t scratchFloats_ = 0;
   int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };

@@ -29,8 +29,9 @@ struct WeightGradient {
     panelsPerGroup = (outPerGroup + lanes - 1) / lanes;
     taps.reserve(static_cast<size_t>(dy.n * dy.plane()));
     for (int64_t n = 0; n < dy.n; ++n) {
-      for (int64_t i = 0; i < dy.plane(); ++i) {
-        taps.push_back(n * x.c * plane + i / dy.w * stride[0] * row + i % dy.w * stride[1]);
+      for (int64_t y = 0; y < dy.h; ++y) {
+        const int64_t line = n * x.c * plane + y * stride[0] * row;
+        for (int64_t i = 0; i < dy.w; ++i) taps.push_back(line + i * stride[1]);
       }
     }
   }
@@ -47,18 +48,16 @@ struct WeightGradient {
   int64_t panelFloats() const { return static_cast<int64_t>(taps.size()) * lanes; }
 };
 
-// dy of one panel of output channels as [pixel of all images][lanes], zeros past the last.
-void PackPanel(const WeightGradient& w, int64_t panel, const float* dy, float* to) {
+// dy of one panel of output channels and one image as [pixel][lanes], zeros past the last channel.
+void PackImage(const WeightGradient& w, int64_t panel, int64_t n, const float* dy, float* to) {
   const int64_t first = panel / w.panelsPerGroup * w.outPerGroup + panel % w.panelsPerGroup * w.lanes;
   const int64_t count = std::min(w.lanes, w.outPerGroup - panel % w.panelsPerGroup * w.lanes);
   const int64_t plane = w.dy.plane();
-  for (int64_t n = 0; n < w.dy.n; ++n) {
-    float* image = to + n * plane * w.lanes;
-    const float* from = dy + (n * w.dy.c + first) * plane;
-    for (int64_t i = 0; i < plane; ++i, image += w.lanes) {
-      for (int64_t l = 0; l < count; ++l) image[l] = from[l * plane + i];
-      for (int64_t l = count; l < w.lanes; ++l) image[l] = 0.0f;
-    }
+  float* image = to + n * plane * w.lanes;
+  const float* from = dy + (n * w.dy.c + first) * plane;
+  for (int64_t i = 0; i < plane; ++i, image += w.lanes) {
+    for (int64_t l = 0; l < count; ++l) image[l] = from[l * plane + i];
+    for (int64_t l = count; l < w.lanes; ++l) image[l] = 0.0f;
   }
 }
 
@@ -102,11 +101,18 @@ std::unique_ptr<Step> Make_conv2dWeightGradient(const Problem& p) {
     const float* x = In(inputs, 0);
     float* area = static_cast<float*>(scratch);
     const int64_t image = w.x.c * w.x.plane();
-    for (int64_t n = 0; padded > 0 && n < w.x.n; ++n) PadImage(team, w.x, w.padding, x + n * image, area + n * PaddedFloats(w.x, w.padding));
+    const auto pad = [&](int64_t n, int) {
+      SerialTeam alone;
+      PadImage(alone, w.x, w.padding, x + n * image, area + n * PaddedFloats(w.x, w.padding));
+    };
+    if (padded > 0) team.Run(w.x.n, pad);
     if (padded > 0) x = area;
     float* packed = area + (padded + 15) / 16 * 16;
     const int64_t panels = w.groups * w.panelsPerGroup;
-    team.Run(panels, [&](int64_t panel, int) { PackPanel(w, panel, In(inputs, 1), packed + panel * w.panelFloats()); });
+    team.Run(panels * w.dy.n, [&](int64_t task, int) {
+      const int64_t panel = task / w.dy.n;
+      PackImage(w, panel, task % w.dy.n, In(inputs, 1), packed + panel * w.panelFloats());
+    });
     const int64_t tile = w.table->tilePixels;
     const int64_t along = w.alongColumns() ? w.kw : w.perGroup, across = w.alongColumns() ? w.perGroup * w.kh : w.kh * w.kw;
     const int64_t pieces = (along + tile - 1) / tile;

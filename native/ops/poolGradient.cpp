@@ -32,31 +32,40 @@ Taps TapsAt(const PoolGradient& p, size_t axis, int64_t at, int64_t size) {
   return t;
 }
 
+// The windows of every row and column of the result: the same for all planes.
+struct Windows {
+  explicit Windows(const PoolGradient& p) {
+    for (int64_t y = 0; y < p.dy.h; ++y) rows.push_back(TapsAt(p, 0, y, p.dx.h));
+    for (int64_t x = 0; x < p.dy.w; ++x) columns.push_back(TapsAt(p, 1, x, p.dx.w));
+  }
+  std::vector<Taps> rows, columns;
+};
+
 // Calls visit(row taps, column taps, output element) for every window of a plane.
 template <typename F>
-void ForWindows(const PoolGradient& p, F visit) {
-  for (int64_t y = 0; y < p.dy.h; ++y) {
-    const Taps rows = TapsAt(p, 0, y, p.dx.h);
-    for (int64_t x = 0; x < p.dy.w; ++x) visit(rows, TapsAt(p, 1, x, p.dx.w), y * p.dy.w + x);
+void ForWindows(const Windows& windows, F visit) {
+  int64_t o = 0;
+  for (const Taps& rows : windows.rows) {
+    for (const Taps& columns : windows.columns) visit(rows, columns, o++);
   }
 }
 
-void MaxPlane(const PoolGradient& p, const float* x, const float* dy, float* dx) {
-  ForWindows(p, [&](const Taps& rows, const Taps& columns, int64_t o) {
+void MaxPlane(const PoolGradient& p, const Windows& windows, const float* x, const float* dy, float* dx) {
+  ForWindows(windows, [&](const Taps& rows, const Taps& columns, int64_t o) {
     int64_t best = -1;
     for (int64_t i = rows.begin; i < rows.end; ++i) {
       for (int64_t j = columns.begin; j < columns.end; ++j) {
         const int64_t at = (rows.start + i * p.dilation[0]) * p.dx.w + columns.start + j * p.dilation[1];
-        if (best >= 0 && std::isnan(x[best])) continue;
-        if (best < 0 || x[at] > x[best] || std::isnan(x[at])) best = at;
+        // Written so that a NaN wins, and stays.
+        if (best < 0 || (!(x[at] <= x[best]) && !std::isnan(x[best]))) best = at;
       }
     }
     if (best >= 0) dx[best] += dy[o];
   });
 }
 
-void AvgPlane(const PoolGradient& p, const float* dy, float* dx) {
-  ForWindows(p, [&](const Taps& rows, const Taps& columns, int64_t o) {
+void AvgPlane(const PoolGradient& p, const Windows& windows, const float* dy, float* dx) {
+  ForWindows(windows, [&](const Taps& rows, const Taps& columns, int64_t o) {
     const int64_t inside = (rows.end - rows.begin) * (columns.end - columns.begin);
     const int64_t counted = p.divisorOverride ? p.divisorOverride : p.countPadding ? rows.counted * columns.counted : inside;
     const float share = dy[o] / static_cast<float>(counted);
@@ -72,12 +81,13 @@ std::unique_ptr<Step> MakePoolGradient(const Problem& problem) {
   RequireFloat32(problem);
   RequirePlain(problem);
   const PoolGradient p(problem);
-  return MakeFunction("planes", [p](Team& team, const void* const* inputs, void* const* outputs, void*) {
+  const Windows windows(p);
+  return MakeFunction("planes", [p, windows](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run(p.dx.n * p.dx.c, [&](int64_t plane, int) {
       float* dx = Out(outputs) + plane * p.dx.plane();
       std::fill(dx, dx + p.dx.plane(), 0.0f);
-      if (kMax) MaxPlane(p, In(inputs, 0) + plane * p.dx.plane(), In(inputs, 1) + plane * p.dy.plane(), dx);
-      else AvgPlane(p, In(inputs, 0) + plane * p.dy.plane(), dx);
+      if (kMax) MaxPlane(p, windows, In(inputs, 0) + plane * p.dx.plane(), In(inputs, 1) + plane * p.dy.plane(), dx);
+      else AvgPlane(p, windows, In(inputs, 0) + plane * p.dy.plane(), dx);
     });
   });
 }

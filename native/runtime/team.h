@@ -33,4 +33,13 @@ class Team {
   virtual void Run(int64_t count, TaskRef task) = 0;
 };
 
+// The calling thread alone.
+class SerialTeam : public Team {
+ public:
+  int size() const override { return 1; }
+  void Run(int64_t count, TaskRef task) override {
+    for (int64_t i = 0; i < count; ++i) task(i, 0);
+  }
+};
+
 }  // namespace xcorr

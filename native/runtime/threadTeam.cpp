@@ -61,18 +61,18 @@ bool StartThread(const F& work) {
   }
 }
 
-// Workers take tasks from one counter. A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many
-// workers take part, so that a worker can never mix the two up. Every worker that takes part checks out of every run, so the
-// fields of one run are not written before the last is over.
+// Workers take tasks from one counter. A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many more workers may
+// join. A worker joins by taking one off, in one step with the serial number, so that it can never join a run that is over; the caller closes the
+// run by clearing those bits, and waits for the workers that did join. One that wakes too late (a wake-up can take a millisecond on a virtual
+// machine) finds the run closed, and has held up nobody.
 class ThreadTeam : public Team {
  public:
   int size() const override { return size_; }
   // Smaller than asked for if no more threads can be started; results do not depend on the size.
   void Resize(int size) {
     while (workers_ < size - 1) {
-      const int index = workers_;
-      const uint64_t seen = word_.load(std::memory_order_acquire);
-      if (!StartThread([this, index, seen] { Work(index, seen); })) break;
+      const uint64_t serial = word_.load(std::memory_order_acquire) >> 16;
+      if (!StartThread([this, serial] { Work(serial); })) break;
       ++workers_;
     }
     size_ = std::min(size, workers_ + 1);
@@ -86,8 +86,9 @@ class ThreadTeam : public Team {
     }
     task_ = &task;
     count_ = count;
+    helpers_ = helpers;
     next_.store(0, std::memory_order_relaxed);
-    pending_.store(helpers, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
     const uint64_t serial = (word_.load(std::memory_order_relaxed) >> 16) + 1;
     word_.store(serial << 16 | static_cast<uint64_t>(helpers), std::memory_order_seq_cst);
     if (sleeping_.load(std::memory_order_seq_cst) > 0) {
@@ -95,7 +96,9 @@ class ThreadTeam : public Team {
       wake_.notify_all();
     }
     TakeTasks(0);
-    for (int spins = 0; pending_.load(std::memory_order_acquire) > 0; ++spins) {
+    const uint64_t open = word_.fetch_and(~kSlots, std::memory_order_acq_rel) & kSlots;
+    const int joined = helpers - static_cast<int>(open);
+    for (int spins = 0; done_.load(std::memory_order_acquire) < joined; ++spins) {
       if (spins < kSpins) Pause();
       else std::this_thread::yield();
     }
@@ -108,37 +111,43 @@ class ThreadTeam : public Team {
     for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*task_)(i, thread);
   }
 
-  void Work(int index, uint64_t seen) {
+  void Work(uint64_t serial) {
     for (;;) {
-      const uint64_t word = WaitForChange(seen);
-      seen = word;
-      if (index >= static_cast<int>(word & 0xffff)) continue;
-      TakeTasks(index + 1);
-      pending_.fetch_sub(1, std::memory_order_release);
+      uint64_t word = WaitForRun(serial);
+      serial = word >> 16;
+      while ((word & kSlots) > 0 && word >> 16 == serial) {
+        if (!word_.compare_exchange_weak(word, word - 1, std::memory_order_acq_rel)) continue;
+        TakeTasks(helpers_ - static_cast<int>(word & kSlots) + 1);
+        done_.fetch_add(1, std::memory_order_release);
+        break;
+      }
     }
   }
 
-  uint64_t WaitForChange(uint64_t seen) {
+  // The word of a run after this one.
+  uint64_t WaitForRun(uint64_t serial) {
     for (int spins = 0; spins < kSpins; ++spins) {
       const uint64_t word = word_.load(std::memory_order_acquire);
-      if (word != seen) return word;
+      if (word >> 16 != serial) return word;
       Pause();
     }
     std::unique_lock<std::mutex> lock(mutex_);
     sleeping_.fetch_add(1, std::memory_order_seq_cst);
-    wake_.wait(lock, [&] { return word_.load(std::memory_order_seq_cst) != seen; });
+    wake_.wait(lock, [&] { return word_.load(std::memory_order_seq_cst) >> 16 != serial; });
     sleeping_.fetch_sub(1, std::memory_order_relaxed);
     return word_.load(std::memory_order_acquire);
   }
 
+  static constexpr uint64_t kSlots = 0xffff;
   int size_ = 1;
   int workers_ = 0;
   std::mutex lease_;
   const TaskRef* task_ = nullptr;
   int64_t count_ = 0;
+  int helpers_ = 0;
   std::atomic<uint64_t> word_{0};
   std::atomic<int64_t> next_{0};
-  std::atomic<int> pending_{0};
+  std::atomic<int> done_{0};
   std::atomic<int> sleeping_{0};
   std::mutex mutex_;
   std::condition_variable wake_;

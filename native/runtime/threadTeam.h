@@ -8,15 +8,6 @@
 
 namespace xcorr {
 
-// The calling thread alone.
-class SerialTeam : public Team {
- public:
-  int size() const override { return 1; }
-  void Run(int64_t count, TaskRef task) override {
-    for (int64_t i = 0; i < count; ++i) task(i, 0);
-  }
-};
-
 // Borrows the process's team for the length of a run. If another run has it, or threads is 1, the calling thread works alone: the
 // results are the same, and two requests side by side finish sooner than one after the other.
 class TeamLease {
