@@ -52,7 +52,7 @@ inline V Tanh(V x) {
 }
 
 template <typename V>
-inline V Activate(V x, const Activation& f) {
+inline V ApplyKind(V x, const Activation& f) {
   const V zero = Set<V>(0.0f), one = Set<V>(1.0f);
   switch (f.kind) {
     case ActivationKind::kNone: return x;
@@ -76,6 +76,12 @@ inline V Activate(V x, const Activation& f) {
     }
   }
   return zero;
+}
+
+template <typename V>
+inline V Activate(V x, const Activation& f) {
+  const V y = ApplyKind(x, f);
+  return f.affine ? MulAdd(y, Set<V>(f.scale), Set<V>(f.shift)) : y;
 }
 
 }  // namespace

@@ -11,6 +11,8 @@ enum class ActivationKind : uint8_t {
 };
 struct Activation {
   ActivationKind kind = ActivationKind::kNone;
+  float scale = 1, shift = 0;  // what the activation gives is multiplied and moved by these, if `affine`
+  bool affine = false;
   float a = 0, b = 0;  // clip: min, max; hardSigmoid: alpha, beta; leakyRelu, elu, silu: alpha
 };
 

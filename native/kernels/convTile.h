@@ -98,7 +98,7 @@ void RunTile(const ConvTileArgs& args) {
       }
     }
   }
-  const bool clips = args.activation.kind == ActivationKind::kClip;
+  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
 #pragma GCC unroll 16

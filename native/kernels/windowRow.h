@@ -40,7 +40,7 @@ struct Depthwise {
   V Finish(V acc, int64_t x, int) const {
     if (args.residual) acc = Add(acc, Load<V>(args.residual + x * 8));
     if (args.activation.kind == ActivationKind::kNone) return acc;
-    if (args.activation.kind == ActivationKind::kClip) return Min(Set<V>(args.activation.b), Max(Set<V>(args.activation.a), acc));
+    if (args.activation.kind == ActivationKind::kClip && !args.activation.affine) return Min(Set<V>(args.activation.b), Max(Set<V>(args.activation.a), acc));
     return Activate(acc, args.activation);
   }
 };

@@ -110,7 +110,7 @@ void WinogradInput(const WinogradInputArgs& args) {
 template <int kM>
 void OutputTile(const WinogradOutputArgs& args) {
   constexpr int n = kM + 2;
-  const bool clips = args.activation.kind == ActivationKind::kClip;
+  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b), zero = Set<Vec>(0.0f);
   const int vecs = (args.blocks * 8 + kLanes - 1) / kLanes;

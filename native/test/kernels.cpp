@@ -53,7 +53,10 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
     args.inAt = inAt.data();
     args.outAt = outAt.data();
   }
-  if (relu) args.activation = {xcorr::ActivationKind::kClip, 0.0f, INFINITY};
+  if (relu) {
+    args.activation.kind = xcorr::ActivationKind::kClip;
+    args.activation.b = INFINITY;
+  }
   table.ConvTile(args);
   for (int b = 0; b < blocks; ++b) {
     for (int i = 0; i < pixels; ++i) {

@@ -17,7 +17,13 @@ export interface TensorType {
  * An activation that an op with `epilogue` applies to each result before it stores it. Means the unary op of that name.
  * relu6 is `{ kind: "clip", min: 0, max: 6 }`.
  */
-export type Activation =
+export type Activation = ActivationKind & {
+  /** What the activation gives is multiplied by `scale` (default 1), and `shift` (default 0) is added. */
+  readonly scale?: number;
+  readonly shift?: number;
+};
+
+type ActivationKind =
   | { readonly kind: "relu" | "sigmoid" | "hardSwish" | "tanh" | "softplus" | "mish" }
   | { readonly kind: "clip"; readonly min: number; readonly max: number }
   | { readonly kind: "leakyRelu" | "elu" | "silu"; readonly alpha: number }

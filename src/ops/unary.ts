@@ -180,10 +180,11 @@ function parameters(attrs: UnaryAttrs): Record<string, number> {
 
 /** The function of one number that an activation means. */
 export function activationFunction(activation: Activation): (x: number) => number {
-  const { kind, ...attrs } = activation;
+  const { kind, scale, shift, ...attrs } = activation;
   const formula = formulas[kind];
   const p = parameters(attrs as UnaryAttrs);
-  return (x) => formula(x, p);
+  if (scale === undefined && shift === undefined) return (x) => formula(x, p);
+  return (x) => formula(x, p) * (scale ?? 1) + (shift ?? 0);
 }
 
 function defineUnary(name: string): OpDef<UnaryAttrs> {

@@ -1,12 +1,14 @@
 /**
- * Lets an op do to its result what the next node would do to it in a pass of its own: fuseAdd and fuseActivation.
+ * Lets an op do to its result what the next node would do to it in a pass of its own: fuseAdd, fuseActivation and fuseAffine.
  *
  *   x -> conv2d -> add(residual) -> relu      becomes      x, residual -> conv2d(residual: true, activation: relu)
  *
  * Only when nothing else reads the result in between, and the op has an epilogue that can (OpDef.epilogue). The fused node stands where
  * the later of the two stood, so the residual is there already.
  */
+import type { Activation } from "../../core/op.js";
 import { sameShape } from "../../core/shape.js";
+import { readNumber } from "../../core/tensor.js";
 import type { Graph, Node, Value } from "../graph.js";
 
 /** The node that makes a value which `reader` alone reads. */
@@ -84,6 +86,49 @@ export const fuseActivation = {
           (readers.get(value) ?? []).map((reader) => (reader === product ? fused : reader)),
         );
       }
+      changes++;
+    }
+    return changes;
+  },
+};
+
+/** The one number that a node multiplies with or adds, and its other operand. */
+function numberOf({ op, inputs }: Node): { number: number; other: Value } | undefined {
+  if (op.name !== "mul" && op.name !== "add") return undefined;
+  const at = inputs.findIndex(({ constant }) => constant?.size === 1);
+  const constant = inputs[at]?.constant;
+  return constant && { number: readNumber(constant, 0), other: inputs[1 - at] };
+}
+
+/**
+ * An activation's result times a number, plus a number:
+ *
+ *   conv2d(activation) -> mul(s) -> add(t)      becomes      conv2d(activation, scale s, shift t)
+ *
+ * (In front of an activation such numbers go into the weights: foldBatchNorm.)
+ */
+export const fuseAffine = {
+  name: "fuseAffine",
+  apply(graph: Graph): number {
+    let changes = 0;
+    for (const node of [...graph.nodes]) {
+      const found = numberOf(node);
+      if (!found || Object.keys(node.attrs).length > 0) continue;
+      const { number, other } = found;
+      const product = soleProducer(graph, graph.readers(), other);
+      const activation = (product?.attrs as { activation?: Activation } | undefined)?.activation;
+      if (!product || !activation || !Number.isFinite(number)) continue;
+      if (!sameShape(other.type.shape, node.outputs[0].type.shape)) continue;
+      const { scale = 1, shift = 0 } = activation;
+      const next =
+        node.op.name === "mul"
+          ? { scale: scale * number, shift: shift * number }
+          : { scale, shift: shift + number };
+      graph.replace(node, product.op, product.inputs, {
+        ...product.attrs,
+        activation: { ...activation, ...next },
+      });
+      graph.remove(new Set([product]));
       changes++;
     }
     return changes;

@@ -10,7 +10,7 @@ import { assignLayout } from "./assignLayout.js";
 import { foldBatchNorm } from "./foldBatchNorm.js";
 import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
-import { fuseActivation, fuseAdd } from "./fuse.js";
+import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { removeDead } from "./removeDead.js";
 import { removeNoOps } from "./removeNoOps.js";
@@ -30,6 +30,7 @@ export const passes: readonly Pass[] = [
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
+  fuseAffine, // after it: what follows an activation that is fused
   removeDead,
   assignLayout, // last: sees the ops that will run
 ];
