@@ -302,7 +302,7 @@ Reason AcceptsAnyWinograd(const Conv& c) {
   if (c.groups != 1) return "groups";
   if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
   if (c.dilation[0] != 1 || c.dilation[1] != 1) return "dilation";
-  if (c.x.c < kBlock || c.y.c < kBlock) return "fewer than 8 channels";
+  if (c.x.c < kBlock) return "fewer than 8 input channels";
   return "";
 }
 
