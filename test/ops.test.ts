@@ -324,7 +324,7 @@ for (const { isa, available } of nativeIsas()) {
           if (optimized) optimize(graph, backend.target);
           const program = backend.load(makePlan(graph));
           for (const [i, t] of program.run(tensors).entries())
-            expectClose(t, expected[i], tolerance);
+            expectClose(t, expected[i], tolerance, magnitude(expected[i]));
           program.dispose();
         }
       }
