@@ -1,6 +1,6 @@
 /** The command line as a shell sees it: output, JSON, exit codes. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,6 +10,7 @@ import { loadSafetensors, ModelFormatError, saveSafetensors, Tensor } from "../s
 
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const lenet = fileURLToPath(new URL("data/models/lenet5_mnist.onnx", import.meta.url));
+const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const xcorr = (...args: string[]) =>
   spawnSync(process.execPath, ["--no-warnings", main, ...args], { encoding: "utf8" });
 
@@ -67,4 +68,60 @@ it("safetensors and npy give back what was saved, and refuse damage", () => {
   const npy = formatNpy(state.a);
   expect(parseNpy(npy).toArray()).toEqual(state.a.toArray());
   expect(() => parseNpy(npy.slice(0, -4))).toThrow(ModelFormatError);
+});
+
+describe("xcorr receptive-field", () => {
+  it("prints every layer; --json has numbers; a unit's box goes onto a photo", () => {
+    const folder = mkdtempSync(join(tmpdir(), "xcorr-cli-"));
+    try {
+      const table = xcorr("receptive-field", lenet);
+      expect(table.status).toBe(0);
+      expect(table.stdout).toMatch(/layer +op +shape +field +stride +padding +offset/);
+      const { layers } = JSON.parse(xcorr("receptive-field", lenet, "--json").stdout);
+      const [first] = layers;
+      expect(first.axes[0].size).toBeGreaterThan(1);
+      const png = join(folder, "box.png");
+      const photo = [
+        "--photo",
+        root("photos/coffee.png"),
+        "--unit",
+        `${first.name}:3,4`,
+        "--png",
+        png,
+      ];
+      const drawn = xcorr("receptive-field", lenet, ...photo);
+      expect(drawn.stderr).toBe("");
+      expect(readFileSync(png).subarray(1, 4).toString()).toBe("PNG");
+      expect(drawn.stdout).toContain('"y":3,"x":4');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("says what is wrong, with exit code 2 for wrong usage", () => {
+    const unknown = xcorr("receptive-field", lenet, "--unit", "nowhere:0,0");
+    expect(unknown).toMatchObject({ status: 2 });
+    expect(unknown.stderr).toContain("expected the name of a layer that the image reaches");
+    expect(
+      xcorr("receptive-field", lenet, "--png", "x.png", "--unit", "input:0,0").status,
+    ).not.toBe(0);
+  });
+});
+
+describe("xcorr visualize", () => {
+  it("records a log, and says how to look at it", () => {
+    const folder = mkdtempSync(join(tmpdir(), "xcorr-cli-"));
+    try {
+      const done = xcorr("visualize", lenet, root("photos/coffee.png"), "--logdir", folder);
+      expect(done.stderr).toBe("");
+      expect(done.stdout).toContain(`tensorboard --logdir ${folder}`);
+      expect(done.stdout).toContain("http://localhost:6006/");
+      expect(readdirSync(folder)).toHaveLength(1);
+      expect(xcorr("visualize", lenet, "missing.jpg", "--logdir", folder).status).toBe(1);
+      expect(xcorr("visualize", lenet).status).toBe(2);
+      expect(xcorr("inspect", lenet, "--html", join(folder, "x.html")).status).toBe(2);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
 });
