@@ -61,7 +61,7 @@ bool StartThread(const F& work) {
   }
 }
 
-// Workers take tasks from one counter. A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many more workers may
+// A run is announced by one 64-bit word: a serial number, and in the low 16 bits how many more workers may
 // join. A worker joins by taking one off, in one step with the serial number, so that it can never join a run that is over; the caller closes the
 // run by clearing those bits, and waits for the workers that did join. One that wakes too late (a wake-up can take a millisecond on a virtual
 // machine) finds the run closed, and has held up nobody.
@@ -72,7 +72,8 @@ class ThreadTeam : public Team {
   void Resize(int size) {
     while (workers_ < size - 1) {
       const uint64_t serial = word_.load(std::memory_order_acquire) >> 16;
-      if (!StartThread([this, serial] { Work(serial); })) break;
+      const int index = workers_;
+      if (!StartThread([this, index, serial] { Work(index, serial); })) break;
       ++workers_;
     }
     size_ = std::min(size, workers_ + 1);
@@ -87,7 +88,8 @@ class ThreadTeam : public Team {
     task_ = &task;
     count_ = count;
     helpers_ = helpers;
-    next_.store(0, std::memory_order_relaxed);
+    ranges_ = std::min(helpers + 1, kRanges);
+    for (int r = 0; r < ranges_; ++r) tasks_[r].next.store(BeginOf(r), std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     const uint64_t serial = (word_.load(std::memory_order_relaxed) >> 16) + 1;
     word_.store(serial << 16 | static_cast<uint64_t>(helpers), std::memory_order_seq_cst);
@@ -95,7 +97,7 @@ class ThreadTeam : public Team {
       std::lock_guard<std::mutex> lock(mutex_);
       wake_.notify_all();
     }
-    TakeTasks(0);
+    TakeTasks(0, 0);
     const uint64_t open = word_.fetch_and(~kSlots, std::memory_order_acq_rel) & kSlots;
     const int joined = helpers - static_cast<int>(open);
     for (int spins = 0; done_.load(std::memory_order_acquire) < joined; ++spins) {
@@ -107,17 +109,25 @@ class ThreadTeam : public Team {
   std::mutex& lease() { return lease_; }
 
  private:
-  void TakeTasks(int thread) {
-    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) (*task_)(i, thread);
+  // Everyone begins with a range of its own, always the same one, so that a thread meets in its caches what it wrote a step before; then
+  // helps with the others.
+  void TakeTasks(int own, int thread) {
+    for (int k = 0; k < ranges_; ++k) {
+      const int r = (own + k) % ranges_;
+      const int64_t end = BeginOf(r + 1);
+      for (int64_t i; (i = tasks_[r].next.fetch_add(1, std::memory_order_relaxed)) < end;) (*task_)(i, thread);
+    }
   }
 
-  void Work(uint64_t serial) {
+  int64_t BeginOf(int range) const { return count_ * range / ranges_; }
+
+  void Work(int index, uint64_t serial) {
     for (;;) {
       uint64_t word = WaitForRun(serial);
       serial = word >> 16;
       while ((word & kSlots) > 0 && word >> 16 == serial) {
         if (!word_.compare_exchange_weak(word, word - 1, std::memory_order_acq_rel)) continue;
-        TakeTasks(helpers_ - static_cast<int>(word & kSlots) + 1);
+        TakeTasks(index + 1, helpers_ - static_cast<int>(word & kSlots) + 1);
         done_.fetch_add(1, std::memory_order_release);
         break;
       }
@@ -146,7 +156,12 @@ class ThreadTeam : public Team {
   int64_t count_ = 0;
   int helpers_ = 0;
   std::atomic<uint64_t> word_{0};
-  std::atomic<int64_t> next_{0};
+  static constexpr int kRanges = 64;
+  struct alignas(64) Range {
+    std::atomic<int64_t> next{0};
+  };
+  Range tasks_[kRanges];
+  int ranges_ = 1;
   std::atomic<int> done_{0};
   std::atomic<int> sleeping_{0};
   std::mutex mutex_;
