@@ -49,10 +49,11 @@
         "native/ops/resize.cpp",
         "native/runtime/arena.cpp",
         "native/runtime/cpu.cpp",
+        "native/runtime/resultMemory.cpp",
         "native/runtime/threadTeam.cpp",
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
       "dependencies": ["isa_scalar"],
       "conditions": [
         ["target_arch=='x64'", {"dependencies": ["isa_sse2", "isa_avx2", "isa_avx512"]}],

@@ -13,6 +13,7 @@ import {
   TensorError,
 } from "./core/errors.js";
 import { checkOptions, nearest } from "./core/options.js";
+import { sameShape } from "./core/shape.js";
 import { checkData, Tensor } from "./core/tensor.js";
 import type { Graph, GraphSource, ValueInfo } from "./graph/graph.js";
 import { optimize } from "./graph/passes/index.js";
@@ -51,7 +52,9 @@ export interface Explanation extends Iterable<StepReport> {
 const MAX_PLANS = 8;
 
 interface Loaded {
-  readonly key: string;
+  /** What it was made for. */
+  readonly shapes: readonly (readonly number[])[];
+  readonly wanted: readonly string[] | undefined;
   /** Data that the plan holds for: input index -> tensor. */
   readonly baked: ReadonlyMap<number, Tensor>;
   readonly program: Program;
@@ -154,24 +157,24 @@ export class Network {
       throw new DisposedError(
         `${where}: expected a network in use, got one after dispose(); load it again`,
       );
-    const names = this.inputs.map(({ name }) => name);
     if (feeds === null || typeof feeds !== "object" || feeds instanceof Tensor) {
       throw new TensorError(
         expected(
           where,
-          `{ ${names.map((n) => JSON.stringify(n)).join(", ")}: tensor }`,
+          `{ ${this.inputs.map(({ name }) => JSON.stringify(name)).join(", ")}: tensor }`,
           show(feeds),
         ),
       );
     }
     for (const name of Object.keys(feeds)) {
-      if (names.includes(name)) continue;
+      if (this.inputs.some((info) => info.name === name)) continue;
+      const names = this.inputs.map((info) => info.name);
       const near = nearest(name, names);
       throw new OptionError(
         `${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`,
       );
     }
-    const symbols = new Map<string, { size: number; input: string }>();
+    const symbols: Symbols = new Map();
     return this.inputs.map((info) => checkFeed(where, info, feeds[info.name], symbols));
   }
 
@@ -185,24 +188,22 @@ export class Network {
     ) {
       throw new OptionError(expected("network", 'names of tensors for "outputs"', show(wanted)));
     }
-    const key = JSON.stringify([inputs.map((t) => [t.dtype, ...t.shape]), wanted ?? null]);
-    const found = this.plans.findIndex((plan) => plan.key === key && holdsFor(plan.baked, inputs));
+    const found = this.plans.findLastIndex((plan) => fits(plan, inputs, wanted));
     if (found >= 0) {
-      const [loaded] = this.plans.splice(found, 1);
-      this.plans.push(loaded);
+      const loaded = this.plans[found];
+      if (found < this.plans.length - 1) {
+        this.plans.splice(found, 1);
+        this.plans.push(loaded);
+      }
       return loaded;
     }
-    const loaded = this.load(key, inputs, wanted);
+    const loaded = this.load(inputs, wanted);
     this.plans.push(loaded);
     if (this.plans.length > MAX_PLANS) this.plans.shift()?.program.dispose();
     return loaded;
   }
 
-  private load(
-    key: string,
-    inputs: readonly Tensor[],
-    wanted: readonly string[] | undefined,
-  ): Loaded {
+  private load(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
     const { graph, baked } = this.source.build(inputs);
     if (wanted) {
       const values = graph.values();
@@ -227,7 +228,8 @@ export class Network {
     if (this.options.optimize !== false) optimize(graph, backend.target);
     const plan = makePlan(graph);
     return {
-      key,
+      shapes: inputs.map((t) => t.shape),
+      wanted: wanted && [...wanted],
       baked: new Map(baked.map((i) => [i, inputs[i].clone()])),
       program: backend.load(plan, { threads, winograd }),
       outputs: graph.outputs.map(({ name }) => name),
@@ -236,18 +238,21 @@ export class Network {
   }
 }
 
+/** Free sizes by name, and which input gave them. */
+type Symbols = Map<string, { size: number; input: string }>;
+
 function checkFeed(
   where: string,
   info: ValueInfo,
   tensor: Tensor | undefined,
-  symbols: Map<string, { size: number; input: string }>,
+  symbols: Symbols,
 ): Tensor {
-  const form = `(${info.shape.join(", ")})`;
+  const form = () => `(${info.shape.join(", ")})`;
   if (!(tensor instanceof Tensor)) {
     throw new TensorError(
       expected(
         where,
-        `a ${info.dtype} tensor ${form} for input "${info.name}"`,
+        `a ${info.dtype} tensor ${form()} for input "${info.name}"`,
         tensor === undefined ? "none" : show(tensor),
       ),
     );
@@ -262,7 +267,7 @@ function checkFeed(
     info.shape.some((n, a) => typeof n === "number" && n !== tensor.shape[a])
   ) {
     throw new ShapeError(
-      expected(where, `shape ${form} for input "${info.name}"`, showShape(tensor.shape)),
+      expected(where, `shape ${form()} for input "${info.name}"`, showShape(tensor.shape)),
     );
   }
   info.shape.forEach((symbol, a) => {
@@ -282,6 +287,23 @@ function checkFeed(
   });
   checkData(`${where}, input "${info.name}"`, tensor);
   return tensor;
+}
+
+/** Whether a plan was made for such inputs (whose dtypes the model fixes) and outputs. */
+function fits(
+  { shapes, wanted, baked }: Loaded,
+  inputs: readonly Tensor[],
+  outputs: readonly string[] | undefined,
+): boolean {
+  return (
+    inputs.every((tensor, i) => sameShape(tensor.shape, shapes[i])) &&
+    (wanted === outputs ||
+      (wanted !== undefined &&
+        outputs !== undefined &&
+        wanted.length === outputs.length &&
+        wanted.every((name, k) => name === outputs[k]))) &&
+    holdsFor(baked, inputs)
+  );
 }
 
 function holdsFor(baked: ReadonlyMap<number, Tensor>, inputs: readonly Tensor[]): boolean {

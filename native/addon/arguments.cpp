@@ -167,6 +167,13 @@ Plan ReadPlan(const Napi::Value& value) {
       if (plan.values[output].offset < 0) Fail(value.Env(), "a step that writes a constant");
     }
   }
+  plan.inputs = ReadPlaces(object.Get("inputs"), plan.values.size());
+  plan.results = ReadPlaces(object.Get("results"), plan.values.size());
+  for (const std::vector<size_t>* places : {&plan.inputs, &plan.results}) {
+    for (size_t place : *places) {
+      if (plan.values[place].offset < 0) Fail(value.Env(), "a constant for an input or a result");
+    }
+  }
   return plan;
 }
 

@@ -98,6 +98,23 @@ struct WinogradOutputArgs {
   float* poison;  // [lanes], 0 before: NaN afterwards if an output was not finite
 };
 
+// Pixels of one block of 8 channels, of which `lanes` exist: lane l of pixel p is in[l * plane + p] on the side of the planes, [p * 8 + l] on
+// that of the block. Lanes that do not exist are 0 in the block.
+struct LayoutArgs {
+  const float* in;
+  float* out;
+  ptrdiff_t plane;
+  int64_t pixels;
+  int lanes;
+};
+
+// out[l] = sum over p of in[p * 8 + l].
+struct SumArgs {
+  const float* in;
+  double* out;
+  int64_t pixels;
+};
+
 enum class UnaryKind : uint8_t { kActivation, kExp, kSqrt, kReciprocal, kAbs, kNeg };
 enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMax, kMin, kPrelu };
 

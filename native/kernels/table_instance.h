@@ -6,6 +6,7 @@
 #include "activation.h"
 #include "convTile.h"
 #include "elementwise.h"
+#include "layout.h"
 #include "table.h"
 #include "windowRow.h"
 #include "winograd.h"

@@ -4,17 +4,9 @@
 #include <cstring>
 
 #include "../ops/layout.h"
-#include "../runtime/threadTeam.h"
 
 namespace xcorr {
-namespace {
-
-// Arenas kept for later runs; more would hold the memory of a burst for ever.
-constexpr size_t kMaxFreeArenas = 4;
-
-}  // namespace
-
-Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : values_(plan.values), arenaBytes_(AlignUp(plan.arenaBytes)) {
+Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
     Problem problem;
@@ -58,52 +50,32 @@ Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : 
   }
 }
 
-AlignedBuffer Program::TakeArena() {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!free_.empty()) {
-      AlignedBuffer arena = std::move(free_.back());
-      free_.pop_back();
-      return arena;
-    }
-  }
-  return AlignedBuffer(arenaBytes_ + scratchBytes_);
-}
-
-void Program::ReturnArena(AlignedBuffer arena) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (free_.size() < kMaxFreeArenas) free_.push_back(std::move(arena));
-}
-
 void* Program::Address(const AlignedBuffer& arena, size_t value) const {
   if (values_[value].offset >= 0) return arena.data() + values_[value].offset;
   return const_cast<void*>(constantOf_[value]);
 }
 
-void Program::Write(const AlignedBuffer& arena, size_t value, const void* plain) const {
+void Program::Write(Team& team, const AlignedBuffer& arena, size_t value, const void* plain) const {
   const TensorDesc& type = values_[value].type;
   void* to = Address(arena, value);
   if (type.layout == Layout::kPlain) {
     if (type.Bytes()) std::memcpy(to, plain, type.Bytes());
     return;
   }
-  SerialTeam team;
-  PlainToBlocked(team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
+  PlainToBlocked(kernels_, team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
 }
 
-void Program::Read(const AlignedBuffer& arena, size_t value, void* plain) const {
+void Program::Read(Team& team, const AlignedBuffer& arena, size_t value, void* plain) const {
   const TensorDesc& type = values_[value].type;
   const void* from = Address(arena, value);
   if (type.layout == Layout::kPlain) {
     if (type.Bytes()) std::memcpy(plain, from, type.Bytes());
     return;
   }
-  SerialTeam team;
-  BlockedToPlain(team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
+  BlockedToPlain(kernels_, team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
 }
 
-bool Program::Run(const AlignedBuffer& arena, size_t first, size_t last, int threads, const std::atomic<bool>* cancelled, double* milliseconds) const {
-  TeamLease lease(threads);
+bool Program::Run(Team& team, const AlignedBuffer& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
   void* scratch = arena.data() + arenaBytes_;
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
@@ -114,7 +86,7 @@ bool Program::Run(const AlignedBuffer& arena, size_t first, size_t last, int thr
     for (size_t i : places_[s].inputs) inputs.push_back(Address(arena, i));
     for (size_t i : places_[s].outputs) outputs.push_back(Address(arena, i));
     const auto before = std::chrono::steady_clock::now();
-    steps_[s]->Run(lease.team(), inputs.data(), outputs.data(), scratch);
+    steps_[s]->Run(team, inputs.data(), outputs.data(), scratch);
     if (milliseconds) {
       milliseconds[s] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count();
     }

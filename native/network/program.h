@@ -4,7 +4,6 @@
 #pragma once
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -28,6 +27,7 @@ struct PlanStep {
 struct Plan {
   std::vector<PlanValue> values;
   std::vector<PlanStep> steps;
+  std::vector<size_t> inputs, results;  // values that a run is given, and that it gives; none is a constant
   size_t arenaBytes = 0;
 };
 
@@ -45,18 +45,17 @@ class Program {
   bool isConstant(size_t value) const { return values_[value].offset < 0; }
   // Bytes that the program holds: copies of constants and packed weights.
   size_t bytes() const { return memory_.bytes(); }
-  size_t arenaBytes() const { return arenaBytes_ + scratchBytes_; }
-
-  // Arenas go back to the program when a run is over, and are used again.
-  AlignedBuffer TakeArena();
-  void ReturnArena(AlignedBuffer arena);
+  const std::vector<size_t>& inputs() const { return inputs_; }
+  const std::vector<size_t>& results() const { return results_; }
+  // The memory of one run.
+  AlignedBuffer NewArena() const { return AlignedBuffer(arenaBytes_ + scratchBytes_); }
 
   // A value as row-major elements, copied into or out of an arena.
-  void Write(const AlignedBuffer& arena, size_t value, const void* plain) const;
-  void Read(const AlignedBuffer& arena, size_t value, void* plain) const;
+  void Write(Team& team, const AlignedBuffer& arena, size_t value, const void* plain) const;
+  void Read(Team& team, const AlignedBuffer& arena, size_t value, void* plain) const;
 
   // Steps first .. last - 1. Stops before the next step once `cancelled` is true; gives false then. milliseconds: one per step, or null.
-  bool Run(const AlignedBuffer& arena, size_t first, size_t last, int threads, const std::atomic<bool>* cancelled, double* milliseconds) const;
+  bool Run(Team& team, const AlignedBuffer& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
 
  private:
   struct StepPlaces {
@@ -64,15 +63,15 @@ class Program {
   };
   void* Address(const AlignedBuffer& arena, size_t value) const;
 
+  const KernelTable& kernels_;
   ConstantMemory memory_;  // outlives the steps, which keep addresses in it
   std::vector<PlanValue> values_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<StepPlaces> places_;
   std::vector<std::string> declined_;
   std::vector<const void*> constantOf_;  // per value
+  std::vector<size_t> inputs_, results_;
   size_t arenaBytes_ = 0, scratchBytes_ = 0;
-  std::mutex mutex_;
-  std::vector<AlignedBuffer> free_;
 };
 
 }  // namespace xcorr

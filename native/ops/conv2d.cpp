@@ -81,12 +81,12 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
   }
   const float* in = static_cast<const float*>(inputs[0]);
   if (blockedIn_ >= 0) {
-    PlainToBlocked(team, source_, in, area + blockedIn_);
+    PlainToBlocked(conv_.table, team, source_, in, area + blockedIn_);
     in = area + blockedIn_;
   }
   const float* residual = conv_.hasResidual ? static_cast<const float*>(inputs[conv_.residualInput]) : nullptr;
   if (blockedResidual_ >= 0) {
-    PlainToBlocked(team, out_, residual, area + blockedResidual_);
+    PlainToBlocked(conv_.table, team, out_, residual, area + blockedResidual_);
     residual = area + blockedResidual_;
   }
   float* out = blockedOut_ >= 0 ? area + blockedOut_ : static_cast<float*>(outputs[0]);
@@ -113,7 +113,7 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     team.Run(planes, [&](int64_t plane, int) { conv_.epilogue.ApplyRest(out + plane * size, size); });
   }
   if (!conv_.epilogue.zeroStaysZero) ClearPaddingLanes(out_, out);
-  if (blockedOut_ >= 0) BlockedToPlain(team, out_, out, static_cast<float*>(outputs[0]));
+  if (blockedOut_ >= 0) BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
 }
 
 std::unique_ptr<Step> Make_conv2d(const Problem& problem) {

@@ -58,7 +58,7 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
     const float *in = In(inputs, 0), *weight = In(inputs, 1), *bias = hasBias ? In(inputs, 2) : nullptr;
     Image blockedX = x;
     if (!x.blocked) {
-      PlainToBlocked(team, blockedX, in, work);
+      PlainToBlocked(*table, team, blockedX, in, work);
       in = work;
     }
     team.Run(y.blocks, [&](int64_t block, int) {
@@ -107,7 +107,7 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
       epilogue.ApplyRest(line, y.w * kBlock);
     });
     ClearPaddingLanes(y, out);
-    if (!y.blocked) BlockedToPlain(team, y, out, Out(outputs));
+    if (!y.blocked) BlockedToPlain(*table, team, y, out, Out(outputs));
   };
   auto step = MakeFunction("gathered", run, static_cast<size_t>(inFloats + weightFloats + outFloats) * sizeof(float));
   step->info.declined = "phases: " + declined;

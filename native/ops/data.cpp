@@ -171,9 +171,10 @@ std::unique_ptr<Step> Make_reorder(const Problem& p) {
   const Image x(p.inputs[0]);
   const bool toBlocked = p.outputs[0].layout == Layout::kBlocked;
   if (x.blocked == toBlocked) throw Declined("nothing to reorder");
+  const KernelTable* table = p.kernels;
   return MakeFunction("transposed blocks", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    if (toBlocked) PlainToBlocked(team, x, In(inputs, 0), Out(outputs));
-    else BlockedToPlain(team, x, In(inputs, 0), Out(outputs));
+    if (toBlocked) PlainToBlocked(*table, team, x, In(inputs, 0), Out(outputs));
+    else BlockedToPlain(*table, team, x, In(inputs, 0), Out(outputs));
   });
 }
 

@@ -6,38 +6,35 @@
 namespace xcorr {
 namespace {
 
-int64_t LanesOf(const Image& image, int64_t block) { return std::min(kBlock, image.c - block * kBlock); }
+// Pixels of a block that one task reorders: half of a first cache on each side.
+constexpr int64_t kPixels = 512;
 
-}  // namespace
-
-void PlainToBlocked(Team& team, const Image& image, const float* plain, float* blocked) {
-  const int64_t plane = image.plane();
-  team.Run(image.n * image.blocks, [&](int64_t task, int) {
-    const int64_t n = task / image.blocks, block = task % image.blocks;
-    const int64_t lanes = LanesOf(image, block);
-    const float* from = plain + (n * image.c + block * kBlock) * plane;
-    float* to = blocked + task * plane * kBlock;
-    if (lanes == kBlock) {
-      for (int64_t p = 0; p < plane; ++p) {
-        for (int64_t l = 0; l < kBlock; ++l) to[p * kBlock + l] = from[l * plane + p];
-      }
-      return;
-    }
-    for (int64_t p = 0; p < plane; ++p) {
-      for (int64_t l = 0; l < kBlock; ++l) to[p * kBlock + l] = l < lanes ? from[l * plane + p] : 0.0f;
-    }
+// Calls reorder(image n, block, first pixel, pixels, lanes) for all of them.
+template <typename F>
+void ForRuns(Team& team, const Image& image, const F& reorder) {
+  const int64_t runs = (image.plane() + kPixels - 1) / kPixels;
+  team.Run(image.n * image.blocks * runs, [&](int64_t task, int) {
+    const int64_t plane = task / runs, first = task % runs * kPixels;
+    const int64_t block = plane % image.blocks;
+    reorder(plane / image.blocks, block, first, std::min(kPixels, image.plane() - first), static_cast<int>(std::min(kBlock, image.c - block * kBlock)));
   });
 }
 
-void BlockedToPlain(Team& team, const Image& image, const float* blocked, float* plain) {
+}  // namespace
+
+void PlainToBlocked(const KernelTable& table, Team& team, const Image& image, const float* plain, float* blocked) {
   const int64_t plane = image.plane();
-  team.Run(image.n * image.blocks, [&](int64_t task, int) {
-    const int64_t n = task / image.blocks, block = task % image.blocks;
-    const float* from = blocked + task * plane * kBlock;
-    float* to = plain + (n * image.c + block * kBlock) * plane;
-    for (int64_t l = 0; l < LanesOf(image, block); ++l) {
-      for (int64_t p = 0; p < plane; ++p) to[l * plane + p] = from[p * kBlock + l];
-    }
+  ForRuns(team, image, [&](int64_t n, int64_t block, int64_t first, int64_t pixels, int lanes) {
+    const float* from = plain + (n * image.c + block * kBlock) * plane + first;
+    table.PlanesToBlock({from, blocked + ((n * image.blocks + block) * plane + first) * kBlock, plane, pixels, lanes});
+  });
+}
+
+void BlockedToPlain(const KernelTable& table, Team& team, const Image& image, const float* blocked, float* plain) {
+  const int64_t plane = image.plane();
+  ForRuns(team, image, [&](int64_t n, int64_t block, int64_t first, int64_t pixels, int lanes) {
+    float* to = plain + (n * image.c + block * kBlock) * plane + first;
+    table.BlockToPlanes({blocked + ((n * image.blocks + block) * plane + first) * kBlock, to, plane, pixels, lanes});
   });
 }
 

@@ -16,9 +16,9 @@ struct Image {
   int64_t blockedFloats() const { return n * blocks * plane() * kBlock; }
 };
 
-// Whole tensors, in parallel over blocks of channels.
-void PlainToBlocked(Team& team, const Image& image, const float* plain, float* blocked);
-void BlockedToPlain(Team& team, const Image& image, const float* blocked, float* plain);
+// Whole tensors.
+void PlainToBlocked(const KernelTable& table, Team& team, const Image& image, const float* plain, float* blocked);
+void BlockedToPlain(const KernelTable& table, Team& team, const Image& image, const float* blocked, float* plain);
 
 // One image (of a batch) with zeros around it: `in` is its first float; `out` is [blocks][h + top + bottom][w + left + right][8], or without
 // the 8 (and with channels for blocks) if the image is plain. The size in floats is the second function's.

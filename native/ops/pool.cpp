@@ -65,7 +65,7 @@ std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
     float* work = static_cast<float*>(scratch);
     const float* x = In(inputs, 0);
     if (!p.x.blocked) {
-      PlainToBlocked(team, p.x, x, work);
+      PlainToBlocked(*p.table, team, p.x, x, work);
       x = work;
     }
     float* y = p.y.blocked ? Out(outputs) : work + in;
@@ -74,41 +74,58 @@ std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
     });
     // The lanes past the last channel hold -infinity or 0 / 0 now.
     ClearPaddingLanes(p.y, y);
-    if (!p.y.blocked) BlockedToPlain(team, p.y, y, Out(outputs));
+    if (!p.y.blocked) BlockedToPlain(*p.table, team, p.y, y, Out(outputs));
   };
   return MakeFunction(average ? "average rows" : "maximum rows", run, (in + out) * sizeof(float));
 }
 
-// One number per channel: 8 channels at a time when blocked. Sums are in double, so that large images lose nothing.
-template <bool kAverage, int64_t kLanes>
-void GlobalPlane(const float* x, int64_t pixels, float* y) {
-  double sum[kLanes] = {};
-  float best[kLanes];
-  std::fill(best, best + kLanes, -INFINITY);
-  for (int64_t p = 0; p < pixels; ++p, x += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) {
-      if (kAverage) sum[l] += static_cast<double>(x[l]);
-      else best[l] = x[l] > best[l] || std::isnan(x[l]) ? x[l] : best[l];
-    }
+// Sums over the pixels of a plane: of a block's 8 lanes, or of one plain channel.
+void PlaneSums(const KernelTable& table, const float* x, int64_t pixels, bool blocked, double* sums) {
+  if (blocked) {
+    table.SumPixels({x, sums, pixels});
+    return;
   }
-  for (int64_t l = 0; l < kLanes; ++l) y[l] = kAverage ? static_cast<float>(sum[l] / static_cast<double>(pixels)) : best[l];
+  double lanes[kBlock];
+  table.SumPixels({x, lanes, pixels / kBlock});
+  sums[0] = 0;
+  for (double lane : lanes) sums[0] += lane;
+  for (int64_t i = pixels / kBlock * kBlock; i < pixels; ++i) sums[0] += static_cast<double>(x[i]);
 }
 
-template <bool kAverage>
-std::unique_ptr<Step> MakeGlobalPool(const Problem& problem) {
+template <int64_t kLanes>
+void PlaneMaxima(const float* x, int64_t pixels, float* best) {
+  std::fill(best, best + kLanes, -INFINITY);
+  for (int64_t p = 0; p < pixels; ++p, x += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) best[l] = x[l] > best[l] || std::isnan(x[l]) ? x[l] : best[l];
+  }
+}
+
+// One number per channel: 8 channels at a time when blocked.
+std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
   RequireFloat32(problem);
   const TensorDesc& x = problem.inputs[0];
   if (x.layout != problem.outputs[0].layout) throw Declined("input and output in different layouts");
   const bool blocked = x.layout == Layout::kBlocked;
   int64_t pixels = 1;
   for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
-  const int64_t planes = blocked ? x.shape[0] * Blocks(x.shape[1]) : x.shape[0] * x.shape[1];
+  const int64_t planes = blocked ? x.shape[0] * Blocks(x.shape[1]) : x.shape[0] * x.shape[1], lanes = blocked ? kBlock : 1;
+  const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, pixels * lanes)), tasks = (planes + perTask - 1) / perTask;
+  const KernelTable* table = problem.kernels;
   return MakeFunction("planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    const float* in = In(inputs, 0);
-    float* out = Out(outputs);
-    team.Run(planes, [&](int64_t p, int) {
-      if (blocked) GlobalPlane<kAverage, kBlock>(in + p * pixels * kBlock, pixels, out + p * kBlock);
-      else GlobalPlane<kAverage, 1>(in + p * pixels, pixels, out + p);
+    team.Run(tasks, [&](int64_t task, int) {
+      for (int64_t p = task * perTask; p < std::min(planes, (task + 1) * perTask); ++p) {
+        const float* in = In(inputs, 0) + p * pixels * lanes;
+        float* out = Out(outputs) + p * lanes;
+        if (average) {
+          double sums[kBlock];
+          PlaneSums(*table, in, pixels, blocked, sums);
+          for (int64_t l = 0; l < lanes; ++l) out[l] = static_cast<float>(sums[l] / static_cast<double>(pixels));
+        } else if (blocked) {
+          PlaneMaxima<kBlock>(in, pixels, out);
+        } else {
+          PlaneMaxima<1>(in, pixels, out);
+        }
+      }
     });
   });
 }
@@ -120,7 +137,7 @@ std::unique_ptr<Step> Make_maxPool2d(const Problem& p) {
   return MakePool(p, false);
 }
 std::unique_ptr<Step> Make_avgPool2d(const Problem& p) { return MakePool(p, true); }
-std::unique_ptr<Step> Make_globalAvgPool(const Problem& p) { return MakeGlobalPool<true>(p); }
-std::unique_ptr<Step> Make_globalMaxPool(const Problem& p) { return MakeGlobalPool<false>(p); }
+std::unique_ptr<Step> Make_globalAvgPool(const Problem& p) { return MakeGlobalPool(p, true); }
+std::unique_ptr<Step> Make_globalMaxPool(const Problem& p) { return MakeGlobalPool(p, false); }
 
 }  // namespace xcorr

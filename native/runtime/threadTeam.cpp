@@ -32,8 +32,32 @@ inline void Pause() {
 #endif
 }
 
-// Between two steps of a run workers wait by spinning, for about 50 us; after that they sleep. A wake-up costs about 10 us.
-constexpr int kSpins = 2000;
+// Between two steps of a run workers wait by spinning, for some 50 us; after that they sleep.
+constexpr int kSpins = 1000;
+
+// A thread that sleeps takes 10 us to wake, on a virtual machine 50 and more. Where work has come back to back, a thread therefore
+// looks out for the next piece this long before it sleeps; and lets others have the CPU meanwhile.
+constexpr std::chrono::microseconds kPatience{300};
+
+// Remembers whether waiting was worth it: once the gap between two pieces of work was short, and until one is long.
+class Patience {
+ public:
+  // Waits until `ready`, or for as long as it is worth.
+  template <typename F>
+  void Wait(const F& ready) {
+    began_ = std::chrono::steady_clock::now();
+    while (worth_ && !ready() && std::chrono::steady_clock::now() - began_ < kPatience) {
+      for (int i = 0; i < 20; ++i) Pause();
+      std::this_thread::yield();
+    }
+  }
+  // Work has come, if only after a sleep.
+  void Came() { worth_ = std::chrono::steady_clock::now() - began_ < kPatience; }
+
+ private:
+  std::chrono::steady_clock::time_point began_;
+  bool worth_ = false;
+};
 
 // Keeps this library in memory until the process ends. Our threads never end, but Node unloads an addon when the last environment that
 // loaded it ends, and that may be a worker: the threads would be left without their code.
@@ -122,8 +146,9 @@ class ThreadTeam : public Team {
   int64_t BeginOf(int range) const { return count_ * range / ranges_; }
 
   void Work(int index, uint64_t serial) {
+    Patience patience;
     for (;;) {
-      uint64_t word = WaitForRun(serial);
+      uint64_t word = WaitForRun(serial, &patience);
       serial = word >> 16;
       while ((word & kSlots) > 0 && word >> 16 == serial) {
         if (!word_.compare_exchange_weak(word, word - 1, std::memory_order_acq_rel)) continue;
@@ -135,17 +160,23 @@ class ThreadTeam : public Team {
   }
 
   // The word of a run after this one.
-  uint64_t WaitForRun(uint64_t serial) {
+  uint64_t WaitForRun(uint64_t serial, Patience* patience) {
+    const auto announced = [&] { return word_.load(std::memory_order_acquire) >> 16 != serial; };
     for (int spins = 0; spins < kSpins; ++spins) {
-      const uint64_t word = word_.load(std::memory_order_acquire);
-      if (word >> 16 != serial) return word;
+      if (announced()) return word_.load(std::memory_order_acquire);
       Pause();
     }
+    patience->Wait(announced);
+    WaitAsleep(serial);
+    patience->Came();
+    return word_.load(std::memory_order_acquire);
+  }
+
+  void WaitAsleep(uint64_t serial) {
     std::unique_lock<std::mutex> lock(mutex_);
     sleeping_.fetch_add(1, std::memory_order_seq_cst);
     wake_.wait(lock, [&] { return word_.load(std::memory_order_seq_cst) >> 16 != serial; });
     sleeping_.fetch_sub(1, std::memory_order_relaxed);
-    return word_.load(std::memory_order_acquire);
   }
 
   static constexpr uint64_t kSlots = 0xffff;
@@ -179,21 +210,29 @@ struct Runners {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<std::function<void()>> jobs;
-  int threads = 0, idle = 0;
+  std::atomic<int> waiting{0};        // jobs, for those who look out
+  int threads = 0, idle = 0, awake = 0;  // of the idle ones, `awake` look out
 
   void Work() {
-    for (;;) {
-      std::function<void()> job;
-      {
-        std::unique_lock<std::mutex> lock(mutex);
-        ++idle;
-        wake.wait(lock, [this] { return !jobs.empty(); });
-        --idle;
-        job = std::move(jobs.front());
-        jobs.pop_front();
-      }
-      job();
-    }
+    Patience patience;
+    for (;;) Take(&patience)();
+  }
+
+  std::function<void()> Take(Patience* patience) {
+    std::unique_lock<std::mutex> lock(mutex);
+    ++idle;
+    ++awake;
+    lock.unlock();
+    patience->Wait([this] { return waiting.load(std::memory_order_relaxed) > 0; });
+    lock.lock();
+    --awake;
+    wake.wait(lock, [this] { return !jobs.empty(); });
+    --idle;
+    patience->Came();
+    std::function<void()> job = std::move(jobs.front());
+    jobs.pop_front();
+    --waiting;
+    return job;
   }
 };
 
@@ -224,7 +263,8 @@ void Submit(std::function<void()> job) {
     if (more && StartThread([&runners] { runners.Work(); })) ++runners.threads;
     if (runners.threads > 0) {
       runners.jobs.push_back(std::move(job));
-      runners.wake.notify_one();
+      ++runners.waiting;
+      if (static_cast<int>(runners.jobs.size()) > runners.awake) runners.wake.notify_one();
       return;
     }
   }

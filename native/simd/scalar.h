@@ -44,6 +44,8 @@ inline Vec Pow2(Vec a) {
   return {bits.f};
 }
 
+inline void Transpose(Vec&, Vec&, Vec&, Vec&) {}  // only vectors of four lanes have something to do
+
 }  // namespace
 }  // namespace xcorr::XCORR_ISA
 

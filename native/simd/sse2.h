@@ -45,6 +45,8 @@ inline Vec Pow2(Vec a) {
   return {_mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(a.v), _mm_set1_epi32(127)), 23))};
 }
 
+inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) { _MM_TRANSPOSE4_PS(a.v, b.v, c.v, d.v); }
+
 }  // namespace
 }  // namespace xcorr::XCORR_ISA
 

@@ -45,5 +45,27 @@ inline Vec8 Sqrt(Vec8 a) { return Each([&](int i) { return Sqrt(a.part[i]); }); 
 inline Vec8 Round(Vec8 a) { return Each([&](int i) { return Round(a.part[i]); }); }
 inline Vec8 Pow2(Vec8 a) { return Each([&](int i) { return Pow2(a.part[i]); }); }
 
+// Lane l of row r becomes lane r of row l.
+inline void Transpose(Vec8 (&r)[8]) {
+  if constexpr (kLanes == 4) {
+    for (int i = 0; i < 8; i += 4) {
+      for (int k = 0; k < kVecs8; ++k) Transpose(r[i].part[k], r[i + 1].part[k], r[i + 2].part[k], r[i + 3].part[k]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      const Vec right = r[i].part[1];
+      r[i].part[1] = r[4 + i].part[0];
+      r[4 + i].part[0] = right;
+    }
+  } else {
+    for (int i = 0; i < 8; ++i) {
+      for (int k = i + 1; k < 8; ++k) {
+        const Vec other = r[i].part[k];
+        r[i].part[k] = r[k].part[i];
+        r[k].part[i] = other;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -131,6 +131,28 @@ void TestElementwise(const KernelTable& table, int64_t count) {
   }
 }
 
+void TestLayout(const KernelTable& table, int pixels, int lanes) {
+  const size_t size = static_cast<size_t>(pixels);
+  const size_t plane = size + 3;
+  const std::vector<float> planes = Fill(plane * 8);
+  std::vector<float> block((size + 1) * 8, kGuard), back(plane * 8, kGuard);
+  table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes});
+  table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes});
+  double sums[8];
+  table.SumPixels({block.data(), sums, pixels});
+  for (size_t l = 0; l < 8; ++l) {
+    const bool exists = l < static_cast<size_t>(lanes);
+    double sum = 0;
+    for (size_t p = 0; p < plane; ++p) {
+      if (p < size) Expect(block[p * 8 + l], exists ? planes[l * plane + p] : 0, table, "PlanesToBlock");
+      if (p < size && exists) sum += planes[l * plane + p];
+      Expect(back[l * plane + p], exists && p < size ? planes[l * plane + p] : kGuard, table, "BlockToPlanes");
+    }
+    Expect(block[size * 8 + l], kGuard, table, "PlanesToBlock guard");
+    Expect(static_cast<float>(sums[l]), sum, table, "SumPixels");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -147,6 +169,9 @@ int main() {
       for (int columns : {1, 3, 5}) {
         for (int stride : {1, 2}) TestWindowRow(*table, width, columns, stride, 1 + (columns + width) % 2, columns / 2);
       }
+    }
+    for (int pixels : {1, 7, 8, 9, 35, 70}) {
+      for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(*table, pixels, lanes);
     }
     for (int64_t count : {1, 7, 8, 9, 26}) TestElementwise(*table, count);
     std::printf("%s: %s\n", table->name, failures == before ? "all kernels agree" : "FAILED");

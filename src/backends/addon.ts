@@ -30,6 +30,9 @@ export interface NativePlan {
     inputs: readonly number[];
     outputs: readonly number[];
   }[];
+  /** Values that a run is given, and that it gives. None is a constant. */
+  readonly inputs: readonly number[];
+  readonly results: readonly number[];
   readonly arenaBytes: number;
 }
 
@@ -46,11 +49,22 @@ export type Arena = { readonly __arena: never };
 export interface NativeProgram {
   open(): Arena;
   close(arena: Arena): void;
+  /** A run begins: the inputs' elements go into the arena. */
+  begin(arena: Arena, inputs: readonly TypedArray[]): void;
   write(arena: Arena, value: number, data: TypedArray): void;
   read(arena: Arena, value: number, into: TypedArray): void;
-  run(arena: Arena, first: number, last: number): void;
-  /** false if it was cancelled; milliseconds per step if timed. */
-  runAsync(arena: Arena, first: number, last: number, timed: boolean): Promise<false | number[]>;
+  /** Steps first .. last - 1; the results' elements if `finish`. */
+  run(arena: Arena, first: number, last: number, finish: boolean): ArrayBuffer[];
+  /** Off the calling thread, unless such runs have taken less than it takes to hand them over. false if it was cancelled. */
+  runAsync(
+    arena: Arena,
+    first: number,
+    last: number,
+    finish: boolean,
+    timed: boolean,
+  ): false | ArrayBuffer[] | Promise<false | ArrayBuffer[]>;
+  /** Milliseconds per step of the arena's run, if it was timed. */
+  times(arena: Arena): number[];
   cancel(arena: Arena): void;
   steps(): NativeStepInfo[];
   dispose(): void;

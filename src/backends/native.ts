@@ -10,7 +10,7 @@ import type {
   StepProfile,
   StepReport,
 } from "../core/backend.js";
-import { DTYPES } from "../core/dtype.js";
+import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
 import type { OpDef } from "../core/op.js";
 import { sizeOf } from "../core/shape.js";
@@ -70,6 +70,20 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
 
 const toNative = ({ dtype, shape, data }: Tensor): NativeTensor => ({ dtype, shape, data });
 
+/** Arenas kept for later runs; more would hold the memory of a burst for ever. */
+const MAX_IDLE_ARENAS = 4;
+
+/** Milliseconds that runs done at once may take one after another without the event loop turning. */
+const MOST_WITHOUT_TURN = 1;
+let turned = 0;
+
+/** Lets the event loop turn, if it has not for a while. */
+async function turn(): Promise<void> {
+  if (performance.now() - turned < MOST_WITHOUT_TURN) return;
+  await new Promise(setImmediate);
+  turned = performance.now();
+}
+
 /** A run of steps that all have kernels, or one step that has none. */
 interface Segment {
   readonly first: number;
@@ -81,6 +95,10 @@ class NativePlanProgram implements Program {
   private readonly program: NativeProgram;
   private readonly infos: readonly NativeStepInfo[];
   private readonly segments: readonly Segment[];
+  /** Outputs that the run makes: neither constants nor inputs. */
+  private readonly made: readonly number[];
+  /** Arenas of runs that are over, for the next ones. */
+  private readonly idle: Arena[] = [];
   private disposed = false;
   /** Runs in flight: native memory is freed when the last ends. */
   private running = 0;
@@ -92,9 +110,17 @@ class NativePlanProgram implements Program {
     winograd: boolean,
   ) {
     const addon = loadAddon();
+    this.made = plan.outputs.filter(
+      (value, k) =>
+        !plan.values[value].constant &&
+        !plan.inputs.includes(value) &&
+        plan.outputs.indexOf(value) === k,
+    );
     this.program = new addon.Program(
       {
         arenaBytes: plan.arenaBytes,
+        inputs: plan.inputs,
+        results: this.made,
         values: plan.values.map(({ type, layout, offset, constant }) => ({
           ...type,
           layout,
@@ -119,11 +145,12 @@ class NativePlanProgram implements Program {
   run(inputs: readonly Tensor[]): Tensor[] {
     const arena = this.begin(inputs);
     try {
+      let made: ArrayBuffer[] = [];
       for (const { first, last, native } of this.segments) {
-        if (native) this.program.run(arena, first, last);
+        if (native) made = this.program.run(arena, first, last, last === this.plan.steps.length);
         else this.runReference(arena, first);
       }
-      return this.results(arena, inputs);
+      return this.results(made, inputs);
     } finally {
       this.end(arena);
     }
@@ -152,6 +179,7 @@ class NativePlanProgram implements Program {
 
   dispose(): void {
     this.disposed = true;
+    for (const arena of this.idle.splice(0)) this.program.close(arena);
     if (this.running === 0) this.program.dispose();
   }
 
@@ -165,14 +193,22 @@ class NativePlanProgram implements Program {
     const taken = inputs.map((t, k) =>
       this.plan.outputs.includes(this.plan.inputs[k]) ? t.clone() : t,
     );
-    const times = new Array<number>(this.plan.steps.length).fill(0);
+    const times = new Array<number>(timed ? this.plan.steps.length : 0).fill(0);
     const cancel = () => this.program.cancel(arena);
     signal?.addEventListener("abort", cancel);
     try {
+      let made: ArrayBuffer[] = [];
       for (const { first, last, native } of this.segments) {
         if (native) {
-          const measured = await this.program.runAsync(arena, first, last, timed);
-          if (measured && timed) for (let s = first; s < last; s++) times[s] = measured[s];
+          const finish = last === this.plan.steps.length;
+          const running = this.program.runAsync(arena, first, last, finish, timed);
+          const ran = running instanceof Promise ? await running : running;
+          if (running === ran) await turn();
+          if (ran && finish) made = ran;
+          if (timed)
+            this.program.times(arena).forEach((ms, s) => {
+              if (s >= first && s < last) times[s] = ms;
+            });
         } else {
           const before = performance.now();
           this.runReference(arena, first);
@@ -180,7 +216,7 @@ class NativePlanProgram implements Program {
         }
         signal?.throwIfAborted();
       }
-      return { outputs: this.results(arena, taken), times };
+      return { outputs: this.results(made, taken), times };
     } finally {
       signal?.removeEventListener("abort", cancel);
       this.end(arena);
@@ -192,16 +228,23 @@ class NativePlanProgram implements Program {
       throw new DisposedError(
         "program: expected one in use, got one after dispose(); load it again",
       );
-    const arena = this.program.open();
+    const arena = this.idle.pop() ?? this.program.open();
+    try {
+      this.program.begin(
+        arena,
+        inputs.map((t) => t.data),
+      );
+    } catch (error) {
+      this.program.close(arena);
+      throw error;
+    }
     this.running++;
-    this.plan.inputs.forEach((value, k) => {
-      this.program.write(arena, value, inputs[k].data);
-    });
     return arena;
   }
 
   private end(arena: Arena): void {
-    this.program.close(arena);
+    if (!this.disposed && this.idle.length < MAX_IDLE_ARENAS) this.idle.push(arena);
+    else this.program.close(arena);
     if (--this.running === 0 && this.disposed) this.program.dispose();
   }
 
@@ -230,12 +273,19 @@ class NativePlanProgram implements Program {
     return tensor;
   }
 
-  private results(arena: Arena, inputs: readonly Tensor[]): Tensor[] {
-    return this.plan.outputs.map((index) => {
+  /** The outputs in order, from what the run made. */
+  private results(made: readonly ArrayBuffer[], inputs: readonly Tensor[]): Tensor[] {
+    return this.plan.outputs.map((index, k) => {
       const input = this.plan.inputs.indexOf(index);
       if (input >= 0) return inputs[input].clone();
-      const value = this.value(arena, index);
-      return this.plan.values[index].constant ? value.clone() : value;
+      const { type, constant } = this.plan.values[index];
+      if (constant) return constant.clone();
+      const place = this.made.indexOf(index);
+      const view: unknown = DTYPES[type.dtype].array;
+      const data = new (view as new (buffer: ArrayBuffer) => TypedArray)(made[place]);
+      const tensor = new Tensor(data, type.shape, type.dtype);
+      // The same value under two names: each its own.
+      return this.plan.outputs.indexOf(index) === k ? tensor : tensor.clone();
     });
   }
 }
@@ -249,6 +299,7 @@ function segmentsOf(infos: readonly NativeStepInfo[]): Segment[] {
     segments.push({ first: s, last: s + 1, native: false });
     first = s + 1;
   });
-  if (first < infos.length) segments.push({ first, last: infos.length, native: true });
+  // The last one gives the results, even if it has no steps.
+  segments.push({ first, last: infos.length, native: true });
   return segments;
 }

@@ -40,7 +40,7 @@ export interface PlanStep {
 export interface Plan {
   readonly values: readonly PlanValue[];
   readonly steps: readonly PlanStep[];
-  /** Indices of the inputs and outputs, in order; all plain. An output may be a constant or an input. */
+  /** Indices of the inputs and outputs, in order. What a run takes and gives is plain whatever their layout. An output may be a constant or an input. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   readonly arenaBytes: number;

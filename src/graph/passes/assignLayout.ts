@@ -4,8 +4,9 @@
  *   x -> conv2d -> maxPool2d -> conv2d -> flatten     becomes     x -> conv2d => maxPool2d => conv2d => reorder -> flatten
  *
  * (=> is blocked.) An op that "prefers" blocks makes blocks. An op that "follows" makes blocks if it reads any. All others read and make plain
- * tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. Inputs and outputs of the graph
- * stay plain. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
+ * tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. An input
+ * of the graph is blocked if an op that prefers blocks reads it, an output if it is made so: what a run takes and gives is plain all the same, and goes into
+ * and comes out of blocks as it is copied. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
  * and such ops read a plain image as well.
  */
 import type { Layout, Target } from "../../core/backend.js";
@@ -37,6 +38,14 @@ export const assignLayout = {
     if (!target.blocked) return 0;
     const rules = new Map<Node, LayoutRule>();
     for (const node of graph.nodes) {
+      if (ruleOf(node) !== "prefers") continue;
+      for (const i of images(node)) {
+        const value = node.inputs[i];
+        if (graph.inputs.includes(value) && value.type.shape[1] > FEW_CHANNELS)
+          value.layout = "blocked";
+      }
+    }
+    for (const node of graph.nodes) {
       const rule = ruleOf(node);
       const blocked =
         rule === "prefers" ||
@@ -52,14 +61,12 @@ export const assignLayout = {
 function insertReorders(graph: Graph, rules: ReadonlyMap<Node, LayoutRule>): number {
   const reordered = new Map<Value, Value>();
   let changes = 0;
-  const inLayout = (value: Value, layout: Layout, before: Node | undefined): Value => {
+  const inLayout = (value: Value, layout: Layout, before: Node): Value => {
     if (value.layout === layout) return value;
     const have = reordered.get(value);
     if (have) return have;
     const names = [`${value.name} (${layout})`];
-    const [result] = before
-      ? graph.insertBefore(before, reorderOp, [value], { to: layout }, names)
-      : graph.add(reorderOp, [value], { to: layout }, names);
+    const [result] = graph.insertBefore(before, reorderOp, [value], { to: layout }, names);
     result.layout = layout;
     reordered.set(value, result);
     changes++;
@@ -81,6 +88,5 @@ function insertReorders(graph: Graph, rules: ReadonlyMap<Node, LayoutRule>): num
       return inLayout(value, "blocked", node);
     });
   }
-  for (const output of graph.outputs) output.value = inLayout(output.value, "plain", undefined);
   return changes;
 }

@@ -1,0 +1,58 @@
+// Up to 8 planes to one block of 8 channels, and back: transposes of 8 pixels x 8 channels in registers.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+void PlanesToBlock(const LayoutArgs& args) {
+  int64_t p = 0;
+  for (; p + 8 <= args.pixels; p += 8) {
+    Vec8 rows[8];
+#pragma GCC unroll 8
+    for (int l = 0; l < 8; ++l) rows[l] = l < args.lanes ? Load<Vec8>(args.in + l * args.plane + p) : Set<Vec8>(0.0f);
+    Transpose(rows);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) Store(rows[i], args.out + (p + i) * 8);
+  }
+  for (; p < args.pixels; ++p) {
+    for (int l = 0; l < 8; ++l) args.out[p * 8 + l] = l < args.lanes ? args.in[l * args.plane + p] : 0.0f;
+  }
+}
+
+void BlockToPlanes(const LayoutArgs& args) {
+  int64_t p = 0;
+  for (; p + 8 <= args.pixels; p += 8) {
+    Vec8 rows[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) rows[i] = Load<Vec8>(args.in + (p + i) * 8);
+    Transpose(rows);
+#pragma GCC unroll 8
+    for (int l = 0; l < 8; ++l) {
+      if (l < args.lanes) Store(rows[l], args.out + l * args.plane + p);
+    }
+  }
+  for (; p < args.pixels; ++p) {
+    for (int l = 0; l < args.lanes; ++l) args.out[l * args.plane + p] = args.in[p * 8 + l];
+  }
+}
+
+// Sums of 32 numbers in float, those in double: large images lose nothing.
+void SumPixels(const SumArgs& args) {
+  double totals[8] = {};
+  for (int64_t p = 0; p < args.pixels;) {
+    const int64_t end = p + 32 < args.pixels ? p + 32 : args.pixels;
+    Vec8 sums[4] = {Set<Vec8>(0.0f), Set<Vec8>(0.0f), Set<Vec8>(0.0f), Set<Vec8>(0.0f)};
+    for (; p + 4 <= end; p += 4) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) sums[i] = Add(sums[i], Load<Vec8>(args.in + (p + i) * 8));
+    }
+    for (; p < end; ++p) sums[0] = Add(sums[0], Load<Vec8>(args.in + p * 8));
+    float part[8];
+    Store(Add(Add(sums[0], sums[1]), Add(sums[2], sums[3])), part);
+    for (int l = 0; l < 8; ++l) totals[l] += static_cast<double>(part[l]);
+  }
+  for (int l = 0; l < 8; ++l) args.out[l] = totals[l];
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
