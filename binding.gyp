@@ -31,6 +31,7 @@
         "native/network/program.cpp",
         "native/ops/conv2d.cpp",
         "native/ops/convDepthwise.cpp",
+        "native/ops/convPlanes.cpp",
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",
         "native/ops/convTransposePhases.cpp",

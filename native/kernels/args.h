@@ -44,25 +44,61 @@ struct ConvTileArgs {
   Activation activation;
 };
 
-// A row of a depthwise convolution, or of a pool, on one block of 8 channels.
+// A tile of a convolution of plain images: `outs` output channels times `vecs` vectors of neighbouring pixels.
+//
+//   out[o * outPlane + outAt[v] + lane] = activation(bias[o] + sum over t of in[inAt[v] + taps[t] + lane] * weights[t * outs + o])
+struct PlanesTileArgs {
+  const float* in;
+  const ptrdiff_t* inAt;  // [vecs]
+  int vecs;               // 1 .. KernelTable::PlaneVecs(outs)
+  const ptrdiff_t* taps;
+  int64_t tapCount;
+  const float* weights;
+  const float* bias;      // [outs]
+  float* out;
+  const ptrdiff_t* outAt;  // [vecs]
+  ptrdiff_t outPlane;
+  int outs;  // 1 .. KernelTable::planeOuts
+  Activation activation;
+};
+
+// `rows` (1, or 2 with stride 1 and rows of taps one below the other) output rows of a depthwise convolution on one block of 8 channels, whose
+// input has its padding around it.
+//
+//   out[r * outRow + x * 8 + lane] = activation(bias[lane] + residual[same place]
+//       + sum over i, j of in[(r + i) * inRow + (x * stride + j * dilation) * 8 + lane] * weights[(i * kernelColumns + j) * 8 + lane])
+//
+// It may read one pixel beyond what it needs.
+struct DepthwiseArgs {
+  const float* in;
+  ptrdiff_t inRow;         // from one row of taps to the next
+  int64_t stride, dilation;  // of columns
+  int kernelRows, kernelColumns;
+  const float* weights;
+  const float* bias;      // [8]
+  const float* residual;  // laid out as out; null: none
+  float* out;
+  ptrdiff_t outRow;
+  int rows;
+  int64_t pixels;
+  Activation activation;
+};
+
+// A row of a pool, on one block of 8 channels.
 //
 //   window of pixel x, tap (i, j):  in[i * inRow + (x * stride + j * dilation) * 8 + lane]
 //
-// Taps outside the rows of the image are left out by the caller (firstRow, rows); those outside its columns by the kernel,
+// Taps outside the rows of the image are left out by the caller; those outside its columns by the kernel,
 // which knows where the image begins and ends relative to `in` (columnBegin, columnEnd).
 struct WindowRowArgs {
   const float* in;        // at column 0 of the padded window of pixel 0, first row that is inside
   ptrdiff_t inRow;
   int64_t stride, dilation;
-  int firstRow, rows;     // taps firstRow .. firstRow + rows - 1 of the kernel are inside the image
+  int rows;               // of the window, inside the image
   int columns;            // kernel width
   int64_t columnBegin, columnEnd;  // columns inside the image, counted as x * stride + j * dilation
-  const float* weights;   // depthwise: [kernel height][columns][8]
-  const float* bias;      // depthwise: [8]
-  const float* residual;  // depthwise: as out; null: none
   float* out;
   int64_t pixels;
-  Activation activation;  // depthwise
   // Average: what the sum is divided by. divisor, if > 0; else the taps inside the image, or if countedRows > 0 those inside its padding too:
   // countedRows rows, and the columns before paddedEnd.
   float divisor;

@@ -4,24 +4,32 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
-void PlanesToBlock(const LayoutArgs& args) {
+// Calls run(p) for groups of 8 pixels that cover all; the last may overlap the one before. False if there are fewer than 8.
+template <typename F>
+inline bool ForGroups(int64_t pixels, const F& run) {
+  if (pixels < 8) return false;
   int64_t p = 0;
-  for (; p + 8 <= args.pixels; p += 8) {
+  for (; p + 8 <= pixels; p += 8) run(p);
+  if (p < pixels) run(pixels - 8);
+  return true;
+}
+
+void PlanesToBlock(const LayoutArgs& args) {
+  const bool done = ForGroups(args.pixels, [&](int64_t p) {
     Vec8 rows[8];
 #pragma GCC unroll 8
     for (int l = 0; l < 8; ++l) rows[l] = l < args.lanes ? Load<Vec8>(args.in + l * args.plane + p) : Set<Vec8>(0.0f);
     Transpose(rows);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) Store(rows[i], args.out + (p + i) * 8);
-  }
-  for (; p < args.pixels; ++p) {
+  });
+  for (int64_t p = 0; !done && p < args.pixels; ++p) {
     for (int l = 0; l < 8; ++l) args.out[p * 8 + l] = l < args.lanes ? args.in[l * args.plane + p] : 0.0f;
   }
 }
 
 void BlockToPlanes(const LayoutArgs& args) {
-  int64_t p = 0;
-  for (; p + 8 <= args.pixels; p += 8) {
+  const bool done = ForGroups(args.pixels, [&](int64_t p) {
     Vec8 rows[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) rows[i] = Load<Vec8>(args.in + (p + i) * 8);
@@ -30,8 +38,8 @@ void BlockToPlanes(const LayoutArgs& args) {
     for (int l = 0; l < 8; ++l) {
       if (l < args.lanes) Store(rows[l], args.out + l * args.plane + p);
     }
-  }
-  for (; p < args.pixels; ++p) {
+  });
+  for (int64_t p = 0; !done && p < args.pixels; ++p) {
     for (int l = 0; l < args.lanes; ++l) args.out[l * args.plane + p] = args.in[p * 8 + l];
   }
 }

@@ -9,6 +9,8 @@ struct KernelTable {
   int lanes;
   int tilePixels;  // most pixels of a ConvTile
   int tileBlocks;  // most blocks of 8 channels of a ConvTile
+  int planeOuts;   // most output channels of a PlanesTile
+  int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
 #define X(kernel, Args) void (*kernel)(const Args&);
 #include "kernels.inc"
 #undef X

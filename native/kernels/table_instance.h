@@ -5,8 +5,10 @@
 #pragma once
 #include "activation.h"
 #include "convTile.h"
+#include "depthwiseRows.h"
 #include "elementwise.h"
 #include "layout.h"
+#include "planesTile.h"
 #include "table.h"
 #include "windowRow.h"
 #include "winograd.h"
@@ -18,7 +20,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kPlaneOuts, PlaneVecs,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

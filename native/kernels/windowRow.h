@@ -1,4 +1,4 @@
-// Windows that keep channels apart, on a row of one block of 8 channels: depthwise convolution, maximum, average.
+// Pools on a row of one block of 8 channels: maximum, average.
 //
 // Pixels whose window lies inside the row are done in groups, all taps unrolled for the usual kernels: neighbouring outputs share their loads,
 // and a Vec of 16 lanes holds two of them. The few at the sides are done one by one, with the taps outside left out.
@@ -10,47 +10,13 @@ namespace {
 // Vectors per group: enough chains of dependent operations to fill the pipeline.
 constexpr int kGroupVecs = 4;
 
-// The same 8 numbers for each pixel of a V.
-template <typename V>
-inline V LoadRepeated(const float* p) {
-  return Load<V>(p);
-}
-#if defined(__AVX512F__)
-template <>
-inline Vec LoadRepeated<Vec>(const float* p) {
-  return Combine(Load<Vec8>(p), Load<Vec8>(p));
-}
-using PixelVec = Vec;  // two pixels
-constexpr int kPixelsPerVec = 2;
-#else
-using PixelVec = Vec8;
-constexpr int kPixelsPerVec = 1;
-#endif
-
-// What a window does with its taps. Start(), Step(tap (i, j), value, so far), Finish(result of the taps, output pixel, taps inside).
-struct Depthwise {
-  const WindowRowArgs& args;
-  template <typename V>
-  V Start() const { return LoadRepeated<V>(args.bias); }
-  template <typename V>
-  V Step(int i, int j, V x, V acc) const {
-    return MulAdd(x, LoadRepeated<V>(args.weights + ((args.firstRow + i) * args.columns + j) * 8), acc);
-  }
-  template <typename V>
-  V Finish(V acc, int64_t x, int) const {
-    if (args.residual) acc = Add(acc, Load<V>(args.residual + x * 8));
-    if (args.activation.kind == ActivationKind::kNone) return acc;
-    if (args.activation.kind == ActivationKind::kClip && !args.activation.affine) return Min(Set<V>(args.activation.b), Max(Set<V>(args.activation.a), acc));
-    return Activate(acc, args.activation);
-  }
-};
-
+// What a window does with its taps. Start(), Step(value, so far), Finish(result of the taps, output pixel, taps inside).
 struct Maximum {
   const WindowRowArgs& args;
   template <typename V>
   V Start() const { return Set<V>(-__builtin_inff()); }
   template <typename V>
-  V Step(int, int, V x, V acc) const { return MaxOrNaN(acc, x); }
+  V Step(V x, V acc) const { return MaxOrNaN(acc, x); }
   template <typename V>
   V Finish(V acc, int64_t, int) const { return acc; }
 };
@@ -60,7 +26,7 @@ struct Average {
   template <typename V>
   V Start() const { return Set<V>(0.0f); }
   template <typename V>
-  V Step(int, int, V x, V acc) const { return Add(acc, x); }
+  V Step(V x, V acc) const { return Add(acc, x); }
   template <typename V>
   V Finish(V acc, int64_t x, int inside) const {
     int count = inside;
@@ -86,7 +52,7 @@ inline void WindowGroup(const WindowRowArgs& args, const Op& op, int64_t x) {
 #pragma GCC unroll 8
     for (int j = 0; j < columns; ++j) {
 #pragma GCC unroll 8
-      for (int g = 0; g < kVecs; ++g) acc[g] = op.Step(i, j, Load<V>(row + g * kPixels * pixel + j * step), acc[g]);
+      for (int g = 0; g < kVecs; ++g) acc[g] = op.Step(Load<V>(row + g * kPixels * pixel + j * step), acc[g]);
     }
   }
 #pragma GCC unroll 8
@@ -102,7 +68,7 @@ inline void WindowEdge(const WindowRowArgs& args, const Op& op, int64_t x) {
   Vec8 acc = op.template Start<Vec8>();
   for (int i = 0; i < args.rows; ++i) {
     const float* row = args.in + i * args.inRow + at * 8;
-    for (int j = begin; j < end; ++j) acc = op.Step(i, j, Load<Vec8>(row + j * args.dilation * 8), acc);
+    for (int j = begin; j < end; ++j) acc = op.Step(Load<Vec8>(row + j * args.dilation * 8), acc);
   }
   Store(op.Finish(acc, x, args.rows * (end - begin)), args.out + x * 8);
 }
@@ -143,7 +109,6 @@ inline void ForWindow(const WindowRowArgs& args) {
   }
 }
 
-void DepthwiseRow(const WindowRowArgs& args) { ForWindow<Depthwise>(args); }
 void MaxPoolRow(const WindowRowArgs& args) { ForWindow<Maximum>(args); }
 void AvgPoolRow(const WindowRowArgs& args) { ForWindow<Average>(args); }
 

@@ -1,5 +1,6 @@
 // conv2d: the list of algorithms, and what surrounds them all.
 //
+//   planes      few channels, in plain images: vectors of pixels, no blocks
 //   depthwise   one input channel per output channel: windows slide over blocks of 8 channels
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
@@ -19,6 +20,7 @@ struct Algorithm {
 };
 // In order: the first that accepts the problem runs, the last accepts all.
 constexpr Algorithm kAlgorithms[] = {
+    {"planes", AcceptsPlanes, MakePlanes},
     {"depthwise", AcceptsDepthwise, MakeDepthwise}, {"stem", AcceptsStem, MakeStem},       {"grouped", AcceptsGrouped, MakeGrouped},
     {"winograd4", AcceptsWinograd4, MakeWinograd4}, {"winograd2", AcceptsWinograd2, MakeWinograd2},
     {"pointwise", AcceptsPointwise, MakePointwise}, {"direct", AcceptsDirect, MakeDirect},
@@ -42,9 +44,9 @@ Conv::Conv(const Problem& p)
   if (hasResidual) residualBlocked = p.inputs[residualInput].layout == Layout::kBlocked;
 }
 
-ConvStep::ConvStep(const Conv& conv, bool plainInput, Copy copy) : conv_(conv), in_(conv.x), out_(conv.y), source_(conv.x), copy_(copy) {
+ConvStep::ConvStep(const Conv& conv, bool plainInput, Copy copy, bool plainOutput) : conv_(conv), in_(conv.x), out_(conv.y), source_(conv.x), copy_(copy) {
   in_.blocked = source_.blocked = !plainInput;
-  out_.blocked = true;
+  out_.blocked = !plainOutput;
   if (copy_ == Copy::kPadded && !conv.padding.any()) copy_ = Copy::kNone;
   if (copy_ == Copy::kPicked && conv.stride[0] == 1 && conv.stride[1] == 1) copy_ = Copy::kNone;
   if (copy_ != Copy::kPicked) return;
@@ -62,7 +64,7 @@ void ConvStep::Prepare(const Problem& p) {
   blockedIn_ = Reserve(source_.blocked && !conv_.x.blocked, source_.blockedFloats());
   copied_ = Reserve(copy_ != Copy::kNone, areas() * PaddedFloats(in_, conv_.padding));
   blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
-  blockedOut_ = Reserve(!conv_.y.blocked, out_.blockedFloats());
+  blockedOut_ = Reserve(out_.blocked && !conv_.y.blocked, out_.blockedFloats());
   workAt_ = Reserve(workFloats() > 0, areas() * workFloats());
   constant_ = p.constants[1] != nullptr && (!conv_.hasBias || p.constants[2] != nullptr);
   packedAt_ = Reserve(!constant_, packedFloats());
@@ -91,7 +93,7 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
   }
   float* out = blockedOut_ >= 0 ? area + blockedOut_ : static_cast<float*>(outputs[0]);
   const int64_t inImage = (source_.blocked ? source_.blocks * kBlock : source_.c) * source_.plane();
-  const int64_t outImage = out_.blocks * kBlock * out_.plane();
+  const int64_t outImage = (out_.blocked ? out_.blocks * kBlock : out_.c) * out_.plane();
   const auto run = [&](Team& workers, int64_t n, int64_t own) {
     const float* image = in + n * inImage;
     float* copy = area + copied_ + own * PaddedFloats(in_, conv_.padding);
@@ -109,10 +111,10 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     for (int64_t n = 0; n < in_.n; ++n) run(team, n, 0);
   }
   if (!conv_.epilogue.rest.empty()) {
-    const int64_t planes = out_.n * out_.blocks, size = out_.plane() * kBlock;
+    const int64_t planes = out_.n * (out_.blocked ? out_.blocks : out_.c), size = out_.plane() * (out_.blocked ? kBlock : 1);
     team.Run(planes, [&](int64_t plane, int) { conv_.epilogue.ApplyRest(out + plane * size, size); });
   }
-  if (!conv_.epilogue.zeroStaysZero) ClearPaddingLanes(out_, out);
+  if (out_.blocked && !conv_.epilogue.zeroStaysZero) ClearPaddingLanes(out_, out);
   if (blockedOut_ >= 0) BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
 }
 

@@ -30,7 +30,7 @@ class ConvStep : public Step {
  public:
   // What the algorithm wants instead of the image as it is: with its padding around it, or only the pixels that a 1x1 kernel reads.
   enum class Copy { kNone, kPadded, kPicked };
-  ConvStep(const Conv& conv, bool plainInput, Copy copy);
+  ConvStep(const Conv& conv, bool plainInput, Copy copy, bool plainOutput = false);
   // Packs constant weights; to be called once, before the first run.
   void Prepare(const Problem& problem);
 
@@ -43,7 +43,7 @@ class ConvStep : public Step {
   virtual int64_t workFloats() const { return 0; }
   // Bias is null if there is none.
   virtual void Pack(const float* weight, const float* bias, float* to) const = 0;
-  // One image: `in` as in_ says, copied as asked for, `residual` (or null) and `out` blocked.
+  // One image: `in` as in_ says, copied as asked for, `residual` (or null) and `out` as out_ says.
   virtual void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const = 0;
 
   Conv conv_;
@@ -93,6 +93,7 @@ using Reason = std::string;
 #define XCORR_CONV_ALGORITHM(Name) \
   Reason Accepts##Name(const Conv& conv); \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
+XCORR_CONV_ALGORITHM(Planes)     // convPlanes.cpp
 XCORR_CONV_ALGORITHM(Depthwise)  // convDepthwise.cpp
 XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp
 XCORR_CONV_ALGORITHM(Winograd2)

@@ -1,4 +1,10 @@
-// conv2d, depthwise: one input channel per output channel. Windows slide over the rows of blocks of 8 channels.
+// conv2d, depthwise: one input channel per output channel, on blocks of 8 channels (kernels/depthwiseRows.h).
+//
+// A task is some blocks and a run of rows. It copies what it reads, with the padding, to where it stays in the nearest cache, so that the kernel
+// knows no edges.
+#include <algorithm>
+#include <cstring>
+
 #include "conv2d.h"
 
 namespace xcorr {
@@ -6,7 +12,17 @@ namespace {
 
 class Depthwise : public ConvStep {
  public:
-  explicit Depthwise(const Conv& conv) : ConvStep(conv, false, Copy::kNone) {}
+  explicit Depthwise(const Conv& conv) : ConvStep(conv, false, Copy::kNone) {
+    reach_ = (conv_.kh - 1) * conv_.dilation[0] + 1;
+    rowPixels_ = in_.w + conv_.padding.left + conv_.padding.right;
+    rowsPerStep_ = conv_.stride[0] == 1 && conv_.stride[1] == 1 && conv_.dilation[0] == 1 ? 2 : 1;
+    const int64_t fits = (kCopyBytes / 32 / rowPixels_ - reach_) / conv_.stride[0] + 1;
+    rows_ = std::clamp<int64_t>(fits, 1, out_.h);
+    // Few blocks of large images are cut so that many threads have work.
+    while (rows_ > 4 && out_.blocks * Runs() < kFewTasks) rows_ = (rows_ + 1) / 2;
+    if (rows_ < out_.h) rows_ = (rows_ + 1) / 2 * 2;
+    if (Runs() == 1) blocksPerTask_ = std::clamp<int64_t>(kPixelsPerTask / out_.plane(), 1, std::max<int64_t>(1, out_.blocks / kFewTasks));
+  }
 
  protected:
   int64_t packedFloats() const override { return out_.blocks * kBlock * (conv_.kh * conv_.kw + 1); }
@@ -23,36 +39,72 @@ class Depthwise : public ConvStep {
     }
   }
 
-  void RunImage(Team& team, const float* data, const float* in, const float* residual, float* out, float*) const override {
-    const int64_t perBlock = kBlock * (conv_.kh * conv_.kw + 1);
-    team.Run(out_.blocks, [&](int64_t block, int) {
-      const float* plane = in + block * in_.plane() * kBlock;
-      WindowRowArgs args;
-      args.inRow = conv_.dilation[0] * in_.w * kBlock;
-      args.stride = conv_.stride[1];
-      args.dilation = conv_.dilation[1];
-      args.columns = static_cast<int>(conv_.kw);
-      args.columnBegin = conv_.padding.left;
-      args.columnEnd = conv_.padding.left + in_.w;
-      args.bias = data + block * perBlock;
-      args.weights = args.bias + kBlock;
-      args.pixels = out_.w;
-      args.activation = conv_.epilogue.fused;
-      for (int64_t y = 0; y < out_.h; ++y) {
-        const int64_t top = y * conv_.stride[0] - conv_.padding.top;
-        int64_t first = 0, last = conv_.kh;
-        while (first < last && top + first * conv_.dilation[0] < 0) ++first;
-        while (last > first && top + (last - 1) * conv_.dilation[0] >= in_.h) --last;
-        args.firstRow = static_cast<int>(first);
-        args.rows = static_cast<int>(last - first);
-        args.in = plane + ((top + first * conv_.dilation[0]) * in_.w - conv_.padding.left) * kBlock;
-        const int64_t line = (block * out_.h + y) * out_.w * kBlock;
-        args.out = out + line;
-        args.residual = residual ? residual + line : nullptr;
-        conv_.table.DepthwiseRow(args);
+  void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float*) const override {
+    const int64_t runs = Runs(), groups = (out_.blocks + blocksPerTask_ - 1) / blocksPerTask_;
+    team.Run(groups * runs, [&](int64_t task, int) {
+      const int64_t first = task % runs * rows_, rows = std::min(rows_, out_.h - first), group = task / runs;
+      for (int64_t b = group * blocksPerTask_; b < std::min(out_.blocks, (group + 1) * blocksPerTask_); ++b) {
+        RunRows(b, first, rows, packed, in, residual, out);
       }
     });
   }
+
+ private:
+  int64_t Runs() const { return (out_.h + rows_ - 1) / rows_; }
+
+  void RunRows(int64_t block, int64_t first, int64_t rows, const float* packed, const float* in, const float* residual, float* out) const {
+    const float* plane = in + block * in_.plane() * kBlock;
+    const int64_t place = (block * out_.h + first) * out_.w * kBlock, row = rowPixels_ * kBlock, step = conv_.stride[0];
+    const int64_t all = (rows - 1) * step + reach_;
+    float* copy = ThreadScratch(static_cast<size_t>(all * row + kBlock));
+    DepthwiseArgs args = {};
+    args.inRow = conv_.dilation[0] * row;
+    args.stride = conv_.stride[1];
+    args.dilation = conv_.dilation[1];
+    args.kernelRows = static_cast<int>(conv_.kh);
+    args.kernelColumns = static_cast<int>(conv_.kw);
+    args.bias = packed + block * kBlock * (conv_.kh * conv_.kw + 1);
+    args.weights = args.bias + kBlock;
+    args.outRow = out_.w * kBlock;
+    args.pixels = out_.w;
+    args.activation = conv_.epilogue.fused;
+    // Copying keeps a step ahead (what was just written is slow to read), and asks for what it will copy next.
+    int64_t copied = 0;
+    const auto copyUntil = [&](int64_t end) {
+      for (; copied < end; ++copied) CopyRow(plane, first * step - conv_.padding.top + copied, copy + copied * row);
+    };
+    for (int64_t y = 0; y < rows; y += args.rows) {
+      args.rows = static_cast<int>(std::min(rowsPerStep_, rows - y));
+      copyUntil(std::min(all, (y + 2 * rowsPerStep_ - 1) * step + reach_));
+      for (int64_t i = copied; i < std::min(all, copied + rowsPerStep_ * step); ++i) AskForRow(plane, first * step - conv_.padding.top + i);
+      args.in = copy + y * step * row;
+      args.out = out + place + y * args.outRow;
+      args.residual = residual ? residual + place + y * args.outRow : nullptr;
+      conv_.table.DepthwiseRows(args);
+    }
+  }
+
+  // Row y of the image with zeros around it; or only zeros.
+  void CopyRow(const float* plane, int64_t y, float* to) const {
+    const Padding& pad = conv_.padding;
+    if (y < 0 || y >= in_.h) {
+      std::memset(to, 0, static_cast<size_t>(rowPixels_ * kBlock) * sizeof(float));
+      return;
+    }
+    std::memset(to, 0, static_cast<size_t>(pad.left * kBlock) * sizeof(float));
+    std::memcpy(to + pad.left * kBlock, plane + y * in_.w * kBlock, static_cast<size_t>(in_.w * kBlock) * sizeof(float));
+    std::memset(to + (pad.left + in_.w) * kBlock, 0, static_cast<size_t>(pad.right * kBlock) * sizeof(float));
+  }
+
+  void AskForRow(const float* plane, int64_t y) const {
+    if (y < 0 || y >= in_.h) return;
+    const float* row = plane + y * in_.w * kBlock;
+    for (int64_t line = 0; line < in_.w / 2; ++line) __builtin_prefetch(row + line * 16);
+  }
+
+  static constexpr int64_t kCopyBytes = 40 << 10, kFewTasks = 16, kPixelsPerTask = 1024;
+
+  int64_t reach_, rowPixels_, rows_, rowsPerStep_, blocksPerTask_ = 1;
 };
 
 }  // namespace

@@ -74,11 +74,11 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   }
 }
 
-// A row of depthwise, maximum or average over an image of 3 rows.
+// A row of maximum or average over an image of 3 rows.
 void TestWindowRow(const KernelTable& table, int width, int columns, int stride, int dilation, int pad) {
   const int pixels = (width + 2 * pad - dilation * (columns - 1) - 1) / stride + 1;
   if (pixels < 1) return;
-  const std::vector<float> image = Fill(static_cast<size_t>(3 * width * 8)), weights = Fill(static_cast<size_t>(3 * columns * 8)), bias = Fill(8);
+  const std::vector<float> image = Fill(static_cast<size_t>(3 * width * 8));
   std::vector<float> out(static_cast<size_t>((pixels + 1) * 8), kGuard);
   xcorr::WindowRowArgs args = {};
   args.in = image.data() - pad * 8;
@@ -89,32 +89,97 @@ void TestWindowRow(const KernelTable& table, int width, int columns, int stride,
   args.columns = columns;
   args.columnBegin = pad;
   args.columnEnd = pad + width;
-  args.weights = weights.data();
-  args.bias = bias.data();
   args.out = out.data();
   args.pixels = pixels;
-  for (int kind = 0; kind < 3; ++kind) {
-    (kind == 0 ? table.DepthwiseRow : kind == 1 ? table.MaxPoolRow : table.AvgPoolRow)(args);
+  for (int kind = 1; kind < 3; ++kind) {
+    (kind == 1 ? table.MaxPoolRow : table.AvgPoolRow)(args);
     for (int x = 0; x < pixels; ++x) {
       for (int l = 0; l < 8; ++l) {
-        double sum = kind == 0 ? bias[static_cast<size_t>(l)] : 0, best = -INFINITY;
+        double sum = 0, best = -INFINITY;
         int count = 0;
         for (int i = 0; i < 3; ++i) {
           for (int j = 0; j < columns; ++j) {
             const int at = x * stride + j * dilation - pad;
             if (at < 0 || at >= width) continue;
             const double v = image[static_cast<size_t>((i * width + at) * 8 + l)];
-            sum += kind == 0 ? v * weights[static_cast<size_t>((i * columns + j) * 8 + l)] : v;
+            sum += v;
             best = v > best ? v : best;
             ++count;
           }
         }
         if (count == 0) continue;
-        const double expected = kind == 0 ? sum : kind == 1 ? best : static_cast<double>(static_cast<float>(sum) / static_cast<float>(count));
-        Expect(out[static_cast<size_t>(x * 8 + l)], expected, table, kind == 0 ? "DepthwiseRow" : kind == 1 ? "MaxPoolRow" : "AvgPoolRow");
+        const double expected = kind == 1 ? best : static_cast<double>(static_cast<float>(sum) / static_cast<float>(count));
+        Expect(out[static_cast<size_t>(x * 8 + l)], expected, table, kind == 1 ? "MaxPoolRow" : "AvgPoolRow");
       }
     }
     for (int g = 0; g < 8; ++g) Expect(out[static_cast<size_t>(pixels * 8 + g)], kGuard, table, "WindowRow guard");
+  }
+}
+
+void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
+  const size_t taps = 5, n = static_cast<size_t>(vecs), lanes = static_cast<size_t>(table.lanes), m = static_cast<size_t>(outs);
+  const ptrdiff_t offsets[taps] = {0, 8, 3, 40, 17};
+  const std::vector<float> in = Fill(2048), weights = Fill(taps * 16), bias = Fill(16);
+  std::vector<ptrdiff_t> inAt, outAt;
+  for (size_t v = 0; v < n; ++v) {
+    inAt.push_back(static_cast<ptrdiff_t>(v * 24));
+    outAt.push_back(static_cast<ptrdiff_t>(v * lanes));
+  }
+  xcorr::Activation activation;
+  if (relu) {
+    activation.kind = xcorr::ActivationKind::kClip;
+    activation.b = INFINITY;
+  }
+  const size_t plane = n * lanes + 8;
+  std::vector<float> out(plane * m, kGuard);
+  table.PlanesTile({in.data(), inAt.data(), vecs, offsets, static_cast<int64_t>(taps), weights.data(), bias.data(), out.data(), outAt.data(), static_cast<ptrdiff_t>(plane), outs, activation});
+  for (size_t o = 0; o < m; ++o) {
+    for (size_t v = 0; v < n; ++v) {
+      for (size_t l = 0; l < lanes; ++l) {
+        double sum = bias[o];
+        for (size_t t = 0; t < taps; ++t) sum += static_cast<double>(in[static_cast<size_t>(inAt[v] + offsets[t]) + l]) * weights[t * m + o];
+        Expect(out[o * plane + v * lanes + l], relu && sum < 0 ? 0 : sum, table, "PlanesTile");
+      }
+    }
+    Expect(out[o * plane + n * lanes], kGuard, table, "PlanesTile guard");
+  }
+}
+
+void TestDepthwise(const KernelTable& table, int pixels, int kernel, int stride, int dilation, int rows, bool residual) {
+  const size_t width = static_cast<size_t>((pixels - 1) * stride + (kernel - 1) * dilation + 1), k = static_cast<size_t>(kernel), n = static_cast<size_t>(pixels);
+  const std::vector<float> in = Fill((k + 1) * width * 8 + 8), weights = Fill(k * k * 8), bias = Fill(8), add = Fill(2 * (n + 1) * 8);
+  std::vector<float> out(2 * (n + 1) * 8, kGuard);
+  xcorr::DepthwiseArgs args = {};
+  args.in = in.data();
+  args.inRow = static_cast<ptrdiff_t>(width * 8);
+  args.stride = stride;
+  args.dilation = dilation;
+  args.kernelRows = args.kernelColumns = kernel;
+  args.weights = weights.data();
+  args.bias = bias.data();
+  args.residual = residual ? add.data() : nullptr;
+  args.out = out.data();
+  args.outRow = static_cast<ptrdiff_t>((n + 1) * 8);
+  args.rows = rows;
+  args.pixels = pixels;
+  if (residual) {
+    args.activation.kind = xcorr::ActivationKind::kLeakyRelu;
+    args.activation.a = 0.5f;
+  }
+  table.DepthwiseRows(args);
+  for (size_t r = 0; r < 2; ++r) {
+    for (size_t x = 0; x <= n; ++x) {
+      for (size_t l = 0; l < 8; ++l) {
+        const size_t at = (r * (n + 1) + x) * 8 + l;
+        double sum = bias[l];
+        for (size_t i = 0; i < k && x < n; ++i) {
+          for (size_t j = 0; j < k; ++j) sum += static_cast<double>(in[((r + i) * width + x * static_cast<size_t>(stride) + j * static_cast<size_t>(dilation)) * 8 + l]) * weights[(i * k + j) * 8 + l];
+        }
+        if (residual) sum += add[at];
+        if (residual && sum < 0) sum /= 2;
+        Expect(out[at], x < n && r < static_cast<size_t>(rows) ? sum : kGuard, table, "DepthwiseRows");
+      }
+    }
   }
 }
 
@@ -168,6 +233,18 @@ int main() {
     for (int width : {1, 2, 3, 4, 5, 7, 8, 9, 14}) {
       for (int columns : {1, 3, 5}) {
         for (int stride : {1, 2}) TestWindowRow(*table, width, columns, stride, 1 + (columns + width) % 2, columns / 2);
+      }
+    }
+    for (int vecs = 1; vecs <= 8; ++vecs) {
+      for (int outs = 1; outs <= table->planeOuts; ++outs) {
+        if (vecs <= table->PlaneVecs(outs)) TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
+      }
+    }
+    for (int pixels = 1; pixels <= 19; ++pixels) {
+      for (int kernel : {1, 3, 4, 5}) {
+        for (int rows : {1, 2}) TestDepthwise(*table, pixels, kernel, 1, 1, rows, pixels % 2 == rows % 2);
+        TestDepthwise(*table, pixels, kernel, 2, 1, 1, pixels % 2 == 1);
+        TestDepthwise(*table, pixels, kernel, 3, 2, 1, pixels % 2 == 0);
       }
     }
     for (int pixels : {1, 7, 8, 9, 35, 70}) {

@@ -166,8 +166,15 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
     sizeOf(weight.shape) *
     x.shape[0] *
     windowSize(windowOutput("conv2d", x.shape.slice(2), convWindow([x, weight], attrs))),
-  layout: ([x]) => (x.dtype === "float32" ? "prefers" : "plain"),
+  layout: ([x, weight], attrs) =>
+    x.dtype !== "float32" ? "plain" : fewChannels(weight, attrs) ? "follows" : "prefers",
 };
+
+/** A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. */
+function fewChannels({ shape: [out, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean {
+  const { stride, groups, residual } = attrs;
+  return inPerGroup <= 4 && out <= 8 && groups === 1 && !residual && stride[0] * stride[1] === 1;
+}
 
 const windowSize = (sizes: readonly number[]): number =>
   sizes.reduce((product, n) => product * n, 1);

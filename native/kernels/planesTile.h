@@ -1,0 +1,88 @@
+// Convolution of plain images, lanes along the pixels: for few channels, where blocks of 8 channels would be mostly empty.
+//
+// A tile of kOuts output channels x kVecs vectors of pixels stays in registers; a tap loads the vectors at an offset and multiplies each with one
+// weight per output channel:
+//
+//   for tap:  for vector v:  x = in[inAt[v] + tap ...];  for output o:  acc[o][v] += weights[tap][o] * x
+//
+// The order of the additions is the order of the taps, as in kernels/convTile.h.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+// Most outputs of a tile, and most vectors of a tile with so many outputs: what fits into 32 registers, or 16.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kPlaneOuts = 14;
+constexpr int PlaneVecs(int outs) { return outs <= 3 ? 8 : outs <= 6 ? 4 : 2; }
+#else
+constexpr int kPlaneOuts = 6;
+constexpr int PlaneVecs(int outs) { return outs == 1 ? 8 : outs <= 3 ? 4 : 2; }
+#endif
+
+template <int kOuts, int kVecs>
+void RunPlanesTile(const PlanesTileArgs& args) {
+  const float* in[kVecs];
+  for (int v = 0; v < kVecs; ++v) in[v] = args.in + args.inAt[v];
+  Vec acc[kOuts][kVecs];
+#pragma GCC unroll 16
+  for (int o = 0; o < kOuts; ++o) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) acc[o][v] = Set<Vec>(args.bias[o]);
+  }
+  const float* w = args.weights;
+  const ptrdiff_t* tap = args.taps;
+  for (int64_t t = args.tapCount; t > 0; --t, ++tap, w += kOuts) {
+    Vec x[kVecs];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) x[v] = Load<Vec>(in[v] + *tap);
+#pragma GCC unroll 16
+    for (int o = 0; o < kOuts; ++o) {
+      const Vec weight = Set<Vec>(w[o]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) acc[o][v] = MulAdd(x[v], weight, acc[o][v]);
+    }
+  }
+  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
+  const bool other = args.activation.kind != ActivationKind::kNone && !clips;
+  float before[kOuts * kVecs * kLanes];
+  const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
+#pragma GCC unroll 16
+  for (int o = 0; o < kOuts; ++o) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      Vec y = acc[o][v];
+      if (clips) y = Min(high, Max(low, y));
+      if (!other) Store(y, args.out + o * args.outPlane + args.outAt[v]);
+      else Store(y, before + (o * kVecs + v) * kLanes);
+    }
+  }
+  if (!other) return;
+  // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
+  for (int o = 0; o < kOuts; ++o) {
+    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), args.activation), args.out + o * args.outPlane + args.outAt[v]);
+  }
+}
+
+template <int kOuts, int kVecs>
+inline void ForPlaneVecs(const PlanesTileArgs& args) {
+  if (args.vecs == kVecs) {
+    RunPlanesTile<kOuts, kVecs>(args);
+  } else if constexpr (kVecs > 1) {
+    ForPlaneVecs<kOuts, kVecs - 1>(args);
+  }
+}
+
+template <int kOuts>
+inline void ForPlaneOuts(const PlanesTileArgs& args) {
+  if (args.outs == kOuts) {
+    ForPlaneVecs<kOuts, PlaneVecs(kOuts)>(args);
+  } else if constexpr (kOuts > 1) {
+    ForPlaneOuts<kOuts - 1>(args);
+  }
+}
+
+void PlanesTile(const PlanesTileArgs& args) { ForPlaneOuts<kPlaneOuts>(args); }
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

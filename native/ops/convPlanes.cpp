@@ -1,0 +1,146 @@
+// conv2d of plain images of few channels, stride 1, without blocks (kernels/planesTile.h): filters of grey or RGB pictures.
+//
+// A task is a run of rows. It copies the rows that it reads, with their padding, to where they stay in the nearest caches.
+#include <algorithm>
+#include <cstring>
+
+#include "conv2d.h"
+
+namespace xcorr {
+namespace {
+
+class Planes : public ConvStep {
+ public:
+  explicit Planes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
+    const int64_t lanes = conv_.table.lanes, most = conv_.table.planeOuts;
+    panels_ = (conv_.outPerGroup + most - 1) / most;
+    vecsPerRow_ = (out_.w + lanes - 1) / lanes;
+    // A row narrower than a vector is computed beyond its end.
+    rowFloats_ = std::max(in_.w + conv_.padding.left + conv_.padding.right, (conv_.kw - 1) * conv_.dilation[1] + lanes);
+    const int64_t reach = (conv_.kh - 1) * conv_.dilation[0];
+    const int64_t fits = kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach;
+    const int64_t wanted = (out_.h * conv_.groups + kFewTasks - 1) / kFewTasks;
+    rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
+    copiedRows_ = rows_ + reach;
+    for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
+      for (int64_t i = 0; i < conv_.kh; ++i) {
+        for (int64_t j = 0; j < conv_.kw; ++j) taps_.push_back((c * copiedRows_ + i * conv_.dilation[0]) * rowFloats_ + j * conv_.dilation[1]);
+      }
+    }
+    for (int64_t y = 0; y < rows_; ++y) {
+      for (int64_t v = 0; v < vecsPerRow_; ++v) {
+        // The last vector of a row overlaps the one before.
+        const int64_t x = std::max<int64_t>(0, std::min(v * lanes, out_.w - lanes));
+        inAt_.push_back(y * rowFloats_ + x);
+        outAt_.push_back(narrow() ? y * lanes : y * out_.w + x);
+      }
+    }
+  }
+
+ protected:
+  int64_t packedFloats() const override { return out_.c * (1 + taps()); }
+
+  void Pack(const float* weight, const float* bias, float* to) const override {
+    for (int64_t g = 0; g < conv_.groups; ++g) {
+      for (int64_t p = 0; p < panels_; ++p) {
+        const Range outs = Outs(g, p);
+        for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = bias ? bias[o] : 0.0f;
+        for (int64_t t = 0; t < taps(); ++t) {
+          for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = weight[o * taps() + t];
+        }
+      }
+    }
+  }
+
+  void RunImage(Team& team, const float* packed, const float* in, const float*, float* out, float*) const override {
+    const int64_t runs = (out_.h + rows_ - 1) / rows_;
+    team.Run(conv_.groups * runs, [&](int64_t task, int) {
+      const int64_t group = task / runs, first = task % runs * rows_, rows = std::min(rows_, out_.h - first);
+      float* copy = ThreadScratch(static_cast<size_t>(copyFloats() + (narrow() ? conv_.table.planeOuts * rows_ * conv_.table.lanes : 0)));
+      CopyRows(in + group * conv_.inPerGroup * in_.plane(), first, rows, copy);
+      for (int64_t p = 0; p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
+    });
+  }
+
+ private:
+  struct Range {
+    int64_t begin, end;
+    int64_t size() const { return end - begin; }
+  };
+
+  bool narrow() const { return out_.w < conv_.table.lanes; }
+  int64_t taps() const { return conv_.inPerGroup * conv_.kh * conv_.kw; }
+  int64_t copyFloats() const { return conv_.inPerGroup * copiedRows_ * rowFloats_; }
+  Range Outs(int64_t group, int64_t panel) const {
+    const int64_t begin = group * conv_.outPerGroup;
+    return {begin + conv_.outPerGroup * panel / panels_, begin + conv_.outPerGroup * (panel + 1) / panels_};
+  }
+
+  // What output rows first .. first + rows - 1 read.
+  void CopyRows(const float* in, int64_t first, int64_t rows, float* copy) const {
+    const int64_t left = conv_.padding.left, right = rowFloats_ - left - in_.w;
+    const int64_t read = rows + (conv_.kh - 1) * conv_.dilation[0];
+    for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
+      for (int64_t i = 0; i < read; ++i) {
+        float* row = copy + (c * copiedRows_ + i) * rowFloats_;
+        const int64_t y = first - conv_.padding.top + i;
+        if (y < 0 || y >= in_.h) {
+          std::memset(row, 0, static_cast<size_t>(rowFloats_) * sizeof(float));
+          continue;
+        }
+        std::memset(row, 0, static_cast<size_t>(left) * sizeof(float));
+        std::memcpy(row + left, in + c * in_.plane() + y * in_.w, static_cast<size_t>(in_.w) * sizeof(float));
+        std::memset(row + left + in_.w, 0, static_cast<size_t>(right) * sizeof(float));
+      }
+    }
+  }
+
+  void RunPanel(Range outs, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
+    const float* data = packed + outs.begin * (1 + taps());
+    const int64_t place = outs.begin * out_.plane() + first * out_.w, lanes = conv_.table.lanes;
+    float* apart = const_cast<float*>(copy) + copyFloats();
+    PlanesTileArgs args = {};
+    args.in = copy;
+    args.taps = taps_.data();
+    args.tapCount = taps();
+    args.outs = static_cast<int>(outs.size());
+    args.bias = data;
+    args.weights = data + outs.size();
+    args.out = narrow() ? apart : out + place;
+    args.outPlane = narrow() ? rows_ * lanes : out_.plane();
+    args.activation = conv_.epilogue.fused;
+    const int64_t all = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs), tiles = (all + most - 1) / most;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t v = all * t / tiles;
+      args.vecs = static_cast<int>(all * (t + 1) / tiles - v);
+      args.inAt = inAt_.data() + v;
+      args.outAt = outAt_.data() + v;
+      conv_.table.PlanesTile(args);
+    }
+    if (!narrow()) return;
+    for (int64_t o = 0; o < outs.size(); ++o) {
+      for (int64_t y = 0; y < rows; ++y) {
+        std::memcpy(out + place + o * out_.plane() + y * out_.w, apart + (o * rows_ + y) * lanes, static_cast<size_t>(out_.w) * sizeof(float));
+      }
+    }
+  }
+
+  static constexpr int64_t kCopyBytes = 96 << 10, kFewTasks = 16;
+
+  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_;
+  std::vector<ptrdiff_t> taps_, inAt_, outAt_;
+};
+
+}  // namespace
+
+Reason AcceptsPlanes(const Conv& c) {
+  if (c.x.blocked || c.y.blocked) return "images in blocks";
+  if (c.hasResidual) return "a residual";
+  if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
+  if (c.groups != 1) return "groups";
+  return c.inPerGroup <= 4 && c.outPerGroup <= kBlock ? "" : "more than 4 input or 8 output channels";
+}
+
+std::unique_ptr<ConvStep> MakePlanes(const Conv& conv) { return std::make_unique<Planes>(conv); }
+
+}  // namespace xcorr
