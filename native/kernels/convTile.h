@@ -53,12 +53,12 @@ inline void StoreChannels(Vec x, float* p, ptrdiff_t block, int v, int blocks) {
 inline void Prefetch(const float* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
 #if defined(_M_X64)
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
 #else
   __prefetch(p);
 #endif
 #else
-  __builtin_prefetch(p, 0, 2);
+  __builtin_prefetch(p);
 #endif
 }
 
@@ -84,7 +84,8 @@ void RunTile(const ConvTileArgs& args) {
     const ptrdiff_t at = *tap;
     const float* a = args.in + at;
     for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
-#pragma GCC unroll 8
+    // Unrolled by more, GCC keeps accumulators on the stack.
+#pragma GCC unroll 4
     for (int u = 0; u < kUnit; ++u) {
       Vec b[kVecs];
 #pragma GCC unroll 8
@@ -101,15 +102,20 @@ void RunTile(const ConvTileArgs& args) {
   const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
+  // Copies, which no store can change: the arguments would be read again after each.
+  const float* const residual = args.residual;
+  float* const out = args.out;
+  const ptrdiff_t outPixel = args.outPixel, outBlock = args.outBlock, *const outAts = args.outAt;
+  const int blocks = args.blocks;
+  const auto placeOf = [&](int i) { return kInPixel == kListed ? outAts[i] : i * outPixel; };
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
-    const ptrdiff_t outAt = kInPixel == kListed ? args.outAt[i] : i * args.outPixel;
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) {
       Vec x = acc[i][v];
-      if (args.residual) x = Add(x, LoadChannels(args.residual + outAt, args.outBlock, v, args.blocks));
+      if (residual) x = Add(x, LoadChannels(residual + placeOf(i), outBlock, v, blocks));
       if (clips) x = Min(high, Max(low, x));
-      StoreChannels(x, args.out + outAt, args.outBlock, v, args.blocks);
+      StoreChannels(x, out + placeOf(i), outBlock, v, blocks);
     }
   }
   if (!other) return;
@@ -134,7 +140,9 @@ inline void ForPixels(const ConvTileArgs& args) {
 
 template <int kVecs>
 inline void ForStride(const ConvTileArgs& args) {
-  if (args.unit == 1) {
+  if (args.unit == 1 && args.inPixel == 2) {
+    ForPixels<kTilePixels, kVecs, 1, 2>(args);
+  } else if (args.unit == 1) {
     ForPixels<kTilePixels, kVecs, 1, 0>(args);
   } else if (args.inAt) {
     ForPixels<kTilePixels, kVecs, 8, kListed>(args);

@@ -14,31 +14,42 @@ inline bool ForGroups(int64_t pixels, const F& run) {
   return true;
 }
 
-void PlanesToBlock(const LayoutArgs& args) {
-  const bool done = ForGroups(args.pixels, [&](int64_t p) {
+// kAll: all lanes exist.
+template <bool kAll>
+bool GroupsToBlock(const LayoutArgs& args) {
+  return ForGroups(args.pixels, [&](int64_t p) {
     Vec8 rows[8];
 #pragma GCC unroll 8
-    for (int l = 0; l < 8; ++l) rows[l] = l < args.lanes ? Load<Vec8>(args.in + l * args.plane + p) : Set<Vec8>(0.0f);
+    for (int l = 0; l < 8; ++l) rows[l] = kAll || l < args.lanes ? Load<Vec8>(args.in + l * args.plane + p) : Set<Vec8>(0.0f);
     Transpose(rows);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) Store(rows[i], args.out + (p + i) * 8);
   });
+}
+
+void PlanesToBlock(const LayoutArgs& args) {
+  const bool done = args.lanes == 8 ? GroupsToBlock<true>(args) : GroupsToBlock<false>(args);
   for (int64_t p = 0; !done && p < args.pixels; ++p) {
     for (int l = 0; l < 8; ++l) args.out[p * 8 + l] = l < args.lanes ? args.in[l * args.plane + p] : 0.0f;
   }
 }
 
-void BlockToPlanes(const LayoutArgs& args) {
-  const bool done = ForGroups(args.pixels, [&](int64_t p) {
+template <bool kAll>
+bool GroupsToPlanes(const LayoutArgs& args) {
+  return ForGroups(args.pixels, [&](int64_t p) {
     Vec8 rows[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) rows[i] = Load<Vec8>(args.in + (p + i) * 8);
     Transpose(rows);
 #pragma GCC unroll 8
     for (int l = 0; l < 8; ++l) {
-      if (l < args.lanes) Store(rows[l], args.out + l * args.plane + p);
+      if (kAll || l < args.lanes) Store(rows[l], args.out + l * args.plane + p);
     }
   });
+}
+
+void BlockToPlanes(const LayoutArgs& args) {
+  const bool done = args.lanes == 8 ? GroupsToPlanes<true>(args) : GroupsToPlanes<false>(args);
   for (int64_t p = 0; !done && p < args.pixels; ++p) {
     for (int l = 0; l < args.lanes; ++l) args.out[l * args.plane + p] = args.in[p * 8 + l];
   }

@@ -18,6 +18,8 @@ class Depthwise : public ConvStep {
     rowsPerStep_ = conv_.stride[0] == 1 && conv_.stride[1] == 1 && conv_.dilation[0] == 1 ? 2 : 1;
     const int64_t fits = (kCopyBytes / 32 / rowPixels_ - reach_) / conv_.stride[0] + 1;
     rows_ = std::clamp<int64_t>(fits, 1, out_.h);
+    // Images that the steps around this one cut by rows are cut by rows here: a thread finds what it reads in its own cache.
+    if (out_.h >= kTallRows) rows_ = std::min(rows_, (out_.h + 1) / 2);
     // Few blocks of large images are cut so that many threads have work.
     while (rows_ > 4 && out_.blocks * Runs() < kFewTasks) rows_ = (rows_ + 1) / 2;
     if (rows_ < out_.h) rows_ = (rows_ + 1) / 2 * 2;
@@ -40,9 +42,10 @@ class Depthwise : public ConvStep {
   }
 
   void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float*) const override {
-    const int64_t runs = Runs(), groups = (out_.blocks + blocksPerTask_ - 1) / blocksPerTask_;
-    team.Run(groups * runs, [&](int64_t task, int) {
-      const int64_t first = task % runs * rows_, rows = std::min(rows_, out_.h - first), group = task / runs;
+    const int64_t groups = (out_.blocks + blocksPerTask_ - 1) / blocksPerTask_;
+    // Run by run: a thread reads the rows that it most likely wrote.
+    team.Run(groups * Runs(), [&](int64_t task, int) {
+      const int64_t first = task / groups * rows_, rows = std::min(rows_, out_.h - first), group = task % groups;
       for (int64_t b = group * blocksPerTask_; b < std::min(out_.blocks, (group + 1) * blocksPerTask_); ++b) {
         RunRows(b, first, rows, packed, in, residual, out);
       }
@@ -102,7 +105,7 @@ class Depthwise : public ConvStep {
     for (int64_t line = 0; line < in_.w / 2; ++line) __builtin_prefetch(row + line * 16);
   }
 
-  static constexpr int64_t kCopyBytes = 40 << 10, kFewTasks = 16, kPixelsPerTask = 1024;
+  static constexpr int64_t kCopyBytes = 40 << 10, kFewTasks = 16, kPixelsPerTask = 1024, kTallRows = 24;
 
   int64_t reach_, rowPixels_, rows_, rowsPerStep_, blocksPerTask_ = 1;
 };

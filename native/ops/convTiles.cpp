@@ -42,7 +42,8 @@ class Tiles : public ConvStep {
   }
 
   // Either runs of rows take all panels one after another, and the rows stay in the nearer caches while the weights go by; or panels take all
-  // rows, and the weights stay. Whatever does not stay is read again for each round: the order with less to read again wins.
+  // rows, and the weights stay. Whatever does not stay is read again for each round: the order with less to read again wins; if that is the same, the
+  // one in which threads share what there is more of. Outer pieces that are too few for many threads are cut along the other way too.
   void RunImage(Team& team, const float* data, const float* in, const float* residual, float* out, float*) const override {
     const int64_t panels = static_cast<int64_t>(panels_.size());
     const Runs runs = CutRows();
@@ -50,21 +51,18 @@ class Tiles : public ConvStep {
     const int64_t near = static_cast<int64_t>(SecondCacheBytes()) / 2;
     const int64_t rowsFirst = weightBytes * (weightBytes > near ? runs.count : 1) + inputBytes;
     const int64_t panelsFirst = inputBytes * (inputBytes > near ? panels : 1) + weightBytes;
-    if (panelsFirst < rowsFirst && panels >= kFewTasks) {
-      team.Run(panels, [&](int64_t p, int) {
-        Ahead ahead = NextPanel(p, data, runs.rows * TilesOf(runs.width));
-        for (int64_t run = 0; run < runs.count; ++run) RunRows(runs, run, p, &ahead, data, in, residual, out);
+    if (panelsFirst < rowsFirst || (panelsFirst == rowsFirst && weightBytes > inputBytes)) {
+      const int64_t parts = PartsOf(panels, runs.count);
+      team.Run(panels * parts, [&](int64_t task, int) {
+        const int64_t p = task / parts, part = task % parts;
+        RunPanel(runs, runs.count * part / parts, runs.count * (part + 1) / parts, p, data, in, residual, out);
       });
       return;
     }
-    // More threads than runs of rows must find work too.
-    const int64_t parts = std::min(panels, runs.count >= kFewTasks ? 1 : (kFewTasks + runs.count - 1) / runs.count);
+    const int64_t parts = PartsOf(runs.count, panels);
     team.Run(runs.count * parts, [&](int64_t task, int) {
       const int64_t run = task / parts, part = task % parts;
-      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) {
-        Ahead ahead = NextPanel(p, data, runs.flat ? TilesOf(runs.perRun) : runs.perRun * TilesOf(runs.width));
-        RunRows(runs, run, p, &ahead, data, in, residual, out);
-      }
+      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) RunPanel(runs, run, run + 1, p, data, in, residual, out);
     });
   }
 
@@ -80,31 +78,28 @@ class Tiles : public ConvStep {
     }
   }
 
-  // Runs of rows, or of pixels where all rows are one: about 128 KB of input each.
+  // Runs of rows, or of tiles where all rows are one: about 128 KB of input each, at least two tiles, and nearly the same size.
   struct Runs {
-    int64_t count, perRun;  // rows, or pixels if flat
-    int64_t rows, width;
+    int64_t count, units;  // rows, or tiles if flat
+    int64_t width;         // pixels of a row; of all rows if flat
     bool flat;
   };
   Runs CutRows() const {
     Runs r;
     r.flat = kind_ == Kind::kPointwise || !inAt_.empty();
-    r.rows = r.flat ? 1 : out_.h;
     r.width = r.flat ? out_.plane() : out_.w;
+    r.units = r.flat ? TilesOf(r.width) : out_.h;
     const int64_t tile = conv_.table.tilePixels;
     const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
     const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
-    if (r.flat) {
-      const int64_t most = std::max(2 * tile, std::min(pixels, (r.width + 3) / 4));
-      r.count = (r.width + most - 1) / most;
-      r.perRun = ((r.width + r.count - 1) / r.count + tile - 1) / tile * tile;
-      r.count = (r.width + r.perRun - 1) / r.perRun;
-    } else {
-      r.perRun = std::max<int64_t>(1, std::min(pixels / r.width, r.rows / kFewTasks));
-      r.count = (r.rows + r.perRun - 1) / r.perRun;
-    }
+    const int64_t perRun = std::max<int64_t>(1, pixels / (r.flat ? tile : r.width));
+    const int64_t least = r.flat ? std::min<int64_t>(4, r.units / 2) : std::min(kFewTasks, r.units);
+    r.count = std::max<int64_t>({1, least, (r.units + perRun - 1) / perRun});
     return r;
   }
+
+  // How many pieces to cut each of `outer` into, of at most `inner`.
+  static int64_t PartsOf(int64_t outer, int64_t inner) { return std::clamp<int64_t>((kFewTasks + outer - 1) / outer, 1, inner); }
 
   int64_t TilesOf(int64_t pixels) const { return (pixels + conv_.table.tilePixels - 1) / conv_.table.tilePixels; }
 
@@ -114,17 +109,17 @@ class Tiles : public ConvStep {
     return {data + next.weights, PanelLanes(conv_.table, next.blocks) * next.tapCount * unit_, tiles};
   }
 
-  // One panel on one run of rows.
-  void RunRows(const Runs& runs, int64_t run, int64_t p, Ahead* ahead, const float* data, const float* in, const float* residual, float* out) const {
+  // One panel on runs first .. last - 1.
+  void RunPanel(const Runs& runs, int64_t first, int64_t last, int64_t p, const float* data, const float* in, const float* residual, float* out) const {
     const Panel& panel = panels_[static_cast<size_t>(p)];
-    const int64_t begin = run * runs.perRun;
+    const int64_t begin = runs.units * first / runs.count, end = runs.units * last / runs.count;
+    Ahead ahead = NextPanel(p, data, (end - begin) * (runs.flat ? 1 : TilesOf(runs.width)));
     if (runs.flat) {
-      RunRow(panel, data, ahead, in, residual, out, 0, begin, std::min(runs.width, begin + runs.perRun));
+      const int64_t tile = conv_.table.tilePixels;
+      RunRow(panel, data, &ahead, in, residual, out, 0, begin * tile, std::min(runs.width, end * tile));
       return;
     }
-    for (int64_t y = begin; y < std::min(runs.rows, begin + runs.perRun); ++y) {
-      RunRow(panel, data, ahead, in, residual, out, y, 0, runs.width);
-    }
+    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, in, residual, out, y, 0, runs.width);
   }
 
   // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
@@ -251,7 +246,7 @@ class Tiles : public ConvStep {
     return conv_.Weight(weight, o, inGroup, i, j);
   }
 
-  static constexpr int64_t kFewTasks = 8;
+  static constexpr int64_t kFewTasks = 16;
 
   Kind kind_;
   InputShape shape_ = {0, 0, 0};

@@ -8,6 +8,8 @@ namespace {
 
 // Pixels of a block that one task reorders: half of a first cache on each side.
 constexpr int64_t kPixels = 512;
+// Numbers that one task of PadImage copies.
+constexpr int64_t kPaddedFloats = 8192;
 
 // Calls reorder(image n, block, first pixel, pixels, lanes) for all of them.
 template <typename F>
@@ -48,17 +50,22 @@ void PadImage(Team& team, const Image& image, const Padding& pad, const float* i
   const int64_t planes = image.blocked ? image.blocks : image.c;
   const int64_t height = image.h + pad.top + pad.bottom;
   const int64_t row = (image.w + pad.left + pad.right) * unit;
-  team.Run(planes, [&](int64_t plane, int) {
-    float* to = out + plane * height * row;
+  const int64_t perTask = std::max<int64_t>(1, kPaddedFloats / row), runs = (height + perTask - 1) / perTask;
+  // Run by run: a thread copies from all planes the rows that it will read, as it wrote them.
+  team.Run(runs * planes, [&](int64_t task, int) {
+    const int64_t plane = task % planes, first = task / planes * perTask;
     const float* from = in + plane * image.plane() * unit;
-    std::memset(to, 0, static_cast<size_t>(pad.top * row) * sizeof(float));
-    for (int64_t y = 0; y < image.h; ++y) {
-      float* line = to + (pad.top + y) * row;
+    for (int64_t y = first; y < std::min(height, first + perTask); ++y) {
+      float* line = out + (plane * height + y) * row;
+      const int64_t source = y - pad.top;
+      if (source < 0 || source >= image.h) {
+        std::memset(line, 0, static_cast<size_t>(row) * sizeof(float));
+        continue;
+      }
       std::memset(line, 0, static_cast<size_t>(pad.left * unit) * sizeof(float));
-      std::memcpy(line + pad.left * unit, from + y * image.w * unit, static_cast<size_t>(image.w * unit) * sizeof(float));
+      std::memcpy(line + pad.left * unit, from + source * image.w * unit, static_cast<size_t>(image.w * unit) * sizeof(float));
       std::memset(line + (pad.left + image.w) * unit, 0, static_cast<size_t>(pad.right * unit) * sizeof(float));
     }
-    std::memset(to + (pad.top + image.h) * row, 0, static_cast<size_t>(pad.bottom * row) * sizeof(float));
   });
 }
 

@@ -28,7 +28,8 @@ int64_t CountedRows(const Pool& p, int64_t y) {
   return rows;
 }
 
-void RunPlane(const Pool& p, bool average, const float* in, float* out) {
+// Output rows begin .. end - 1 of one block.
+void RunRows(const Pool& p, bool average, const float* in, float* out, int64_t begin, int64_t end) {
   WindowRowArgs args = {};
   args.inRow = p.dilation[0] * p.x.w * kBlock;
   args.stride = p.stride[1];
@@ -38,7 +39,7 @@ void RunPlane(const Pool& p, bool average, const float* in, float* out) {
   args.columnEnd = p.padding[1] + p.x.w;
   args.paddedEnd = args.columnEnd + p.padding[3];
   args.pixels = p.y.w;
-  for (int64_t y = 0; y < p.y.h; ++y) {
+  for (int64_t y = begin; y < end; ++y) {
     const int64_t top = y * p.stride[0] - p.padding[0];
     int64_t first = 0, last = p.kernel[0];
     while (first < last && top + first * p.dilation[0] < 0) ++first;
@@ -69,8 +70,11 @@ std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
       x = work;
     }
     float* y = p.y.blocked ? Out(outputs) : work + in;
-    team.Run(p.x.n * p.x.blocks, [&](int64_t plane, int) {
-      RunPlane(p, average, x + plane * p.x.plane() * kBlock, y + plane * p.y.plane() * kBlock);
+    // Run by run: a thread reads the rows that it most likely wrote.
+    const int64_t planes = p.x.n * p.x.blocks, runs = std::max<int64_t>(1, std::min(p.y.h / 4, p.x.plane() * kBlock / kGrain));
+    team.Run(runs * planes, [&](int64_t task, int) {
+      const int64_t plane = task % planes, run = task / planes;
+      RunRows(p, average, x + plane * p.x.plane() * kBlock, y + plane * p.y.plane() * kBlock, p.y.h * run / runs, p.y.h * (run + 1) / runs);
     });
     // The lanes past the last channel hold -infinity or 0 / 0 now.
     ClearPaddingLanes(p.y, y);

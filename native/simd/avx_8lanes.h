@@ -47,16 +47,20 @@ inline XCORR_VEC_8 Pow2(XCORR_VEC_8 a) {
 // Lane l of row r becomes lane r of row l.
 inline void Transpose(XCORR_VEC_8 (&r)[8]) {
   __m256 pairs[8], fours[8];
+#pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {
     pairs[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
     pairs[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
   }
+#pragma GCC unroll 2
   for (int i = 0; i < 8; i += 4) {
+#pragma GCC unroll 2
     for (int k = 0; k < 2; ++k) {
       fours[i + 2 * k] = _mm256_shuffle_ps(pairs[i + k], pairs[i + 2 + k], 0x44);
       fours[i + 2 * k + 1] = _mm256_shuffle_ps(pairs[i + k], pairs[i + 2 + k], 0xee);
     }
   }
+#pragma GCC unroll 4
   for (int k = 0; k < 4; ++k) {
     r[k].v = _mm256_permute2f128_ps(fours[k], fours[4 + k], 0x20);
     r[4 + k].v = _mm256_permute2f128_ps(fours[k], fours[4 + k], 0x31);
