@@ -30,7 +30,7 @@
         "native/addon/programObject.cpp",
         "native/network/program.cpp",
         "native/ops/conv2d.cpp",
-        "native/ops/convDepthwise.cpp",
+        "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",

@@ -52,6 +52,13 @@ convs.push(
   conv([1, 19, 9, 10], [19, 1, 3, 3], { groups: 19, padding: 1 }),
   conv([1, 16, 9, 10], [16, 1, 5, 5], { groups: 16, padding: 2, stride: 2 }),
   conv([1, 5, 9, 10], [15, 1, 3, 3], { groups: 5, padding: 1 }),
+  conv([1, 32, 9, 10], [32, 4, 3, 3], { groups: 8, padding: 1 }),
+  conv([1, 24, 9, 10], [24, 8, 3, 3], { groups: 3, padding: 1, stride: 2 }),
+  conv([2, 18, 7, 9], [36, 2, 5, 5], { groups: 9, padding: 2 }),
+  conv([1, 12, 9, 10], [12, 2, 3, 3], { groups: 6, padding: 2, dilation: 2 }),
+  conv([1, 20, 12, 11], [20, 1, 3, 3], { groups: 20, padding: 2, dilation: 2, stride: 3 }),
+  conv([1, 24, 13, 15], [24, 1, 7, 7], { groups: 24, padding: 3 }),
+  conv([1, 24, 13, 15], [24, 1, 1, 9], { groups: 24, padding: [0, 4] }),
   conv([1, 8, 3, 3], [8, 8, 3, 3], {}),
   conv([1, 8, 5, 40], [8, 8, 1, 7], { padding: [0, 3], paddingMode: "reflect" }),
 );

@@ -62,25 +62,31 @@ struct PlanesTileArgs {
   Activation activation;
 };
 
-// `rows` (1, or 2 with stride 1 and rows of taps one below the other) output rows of a depthwise convolution on one block of 8 channels, whose
-// input has its padding around it.
+// `rows` output rows of a convolution in which every lane has weights of its own, on one panel of KernelTable::panelBlocks blocks of 8 channels.
 //
-//   out[r * outRow + x * 8 + lane] = activation(bias[lane] + residual[same place]
-//       + sum over i, j of in[(r + i) * inRow + (x * stride + j * dilation) * 8 + lane] * weights[(i * kernelColumns + j) * 8 + lane])
+//   out[r][x][lane] = activation(bias[lane] + residual[same place] + sum over u, i, j of
+//       in[r * stride + i][x * stride + j * dilation - left][places[u][lane]] * weights[u][i][j][lane])
 //
-// It may read one pixel beyond what it needs.
-struct DepthwiseArgs {
-  const float* in;
-  ptrdiff_t inRow;         // from one row of taps to the next
-  int64_t stride, dilation;  // of columns
+// Rows and columns of the input outside of the image count as 0 and are not read.
+struct LanewiseArgs {
+  const float* in;          // column 0 of the first row of taps
+  ptrdiff_t inRow;          // from one row of taps to the next
+  int rowBegin, rowEnd;     // rows of taps inside the image, counted from `in`
+  const float* zeros;       // a row of zeros, of one block
+  int64_t left, columns;    // columns of padding before column 0; columns of the image
+  ptrdiff_t inSecond, outSecond;  // from the panel's first block to its second; 0: there is none
   int kernelRows, kernelColumns;
-  const float* weights;
-  const float* bias;      // [8]
-  const float* residual;  // laid out as out; null: none
+  int64_t stride, dilation; // of columns
+  bool evenSteps;           // the stride of rows is the same, and there is no dilation
+  int units;                // input channels per output channel
+  const int32_t* places;    // [units][lanes of the panel]: which lane of the input; null: its own
+  const float* weights;     // [units][kernelRows][kernelColumns][lanes of the panel]
+  const float* bias;        // [lanes of the panel]
+  const float* residual;    // laid out as out; null: none
   float* out;
   ptrdiff_t outRow;
-  int rows;
-  int64_t pixels;
+  int rows;                 // 1 .. KernelTable::LanewiseRows if evenSteps, else 1
+  int64_t pixels;           // of an output row
   Activation activation;
 };
 

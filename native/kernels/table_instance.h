@@ -5,8 +5,8 @@
 #pragma once
 #include "activation.h"
 #include "convTile.h"
-#include "depthwiseRows.h"
 #include "elementwise.h"
+#include "lanewise.h"
 #include "layout.h"
 #include "planesTile.h"
 #include "table.h"
@@ -20,7 +20,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kPlaneOuts, PlaneVecs,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kPlaneOuts, PlaneVecs, kPanelBlocks, LanewiseRows,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

@@ -7,6 +7,14 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
+#if defined(__AVX512F__)
+using PixelVec = Vec;
+constexpr int kPixelsPerVec = 2;
+#else
+using PixelVec = Vec8;
+constexpr int kPixelsPerVec = 1;
+#endif
+
 // Vectors per group: enough chains of dependent operations to fill the pipeline.
 constexpr int kGroupVecs = 4;
 

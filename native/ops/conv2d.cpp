@@ -1,7 +1,8 @@
 // conv2d: the list of algorithms, and what surrounds them all.
 //
 //   planes      few channels, in plain images: vectors of pixels, no blocks
-//   depthwise   one input channel per output channel: windows slide over blocks of 8 channels
+//   depthwise   one input channel per output channel: every lane of a block of 8 channels has weights of its own
+//   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
 //   winograd4   3x3, stride 1: tiles of 4x4 outputs by 36 products instead of 144
@@ -21,7 +22,8 @@ struct Algorithm {
 // In order: the first that accepts the problem runs, the last accepts all.
 constexpr Algorithm kAlgorithms[] = {
     {"planes", AcceptsPlanes, MakePlanes},
-    {"depthwise", AcceptsDepthwise, MakeDepthwise}, {"stem", AcceptsStem, MakeStem},       {"grouped", AcceptsGrouped, MakeGrouped},
+    {"depthwise", AcceptsDepthwise, MakeDepthwise}, {"smallGroups", AcceptsSmallGroups, MakeSmallGroups},
+    {"stem", AcceptsStem, MakeStem},                {"grouped", AcceptsGrouped, MakeGrouped},
     {"winograd4", AcceptsWinograd4, MakeWinograd4}, {"winograd2", AcceptsWinograd2, MakeWinograd2},
     {"pointwise", AcceptsPointwise, MakePointwise}, {"direct", AcceptsDirect, MakeDirect},
 };

@@ -94,7 +94,8 @@ using Reason = std::string;
   Reason Accepts##Name(const Conv& conv); \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
 XCORR_CONV_ALGORITHM(Planes)     // convPlanes.cpp
-XCORR_CONV_ALGORITHM(Depthwise)  // convDepthwise.cpp
+XCORR_CONV_ALGORITHM(Depthwise)  // convLanewise.cpp
+XCORR_CONV_ALGORITHM(SmallGroups)
 XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp
 XCORR_CONV_ALGORITHM(Winograd2)
 XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp

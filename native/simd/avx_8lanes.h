@@ -44,6 +44,11 @@ inline XCORR_VEC_8 Pow2(XCORR_VEC_8 a) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(n, 23))};
 }
 
+// Lane l of the result is lane places[l].
+inline XCORR_VEC_8 Permute(XCORR_VEC_8 a, const int32_t* places) {
+  return {_mm256_permutevar8x32_ps(a.v, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(places)))};
+}
+
 // Lane l of row r becomes lane r of row l.
 inline void Transpose(XCORR_VEC_8 (&r)[8]) {
   __m256 pairs[8], fours[8];

@@ -45,6 +45,14 @@ inline Vec8 Sqrt(Vec8 a) { return Each([&](int i) { return Sqrt(a.part[i]); }); 
 inline Vec8 Round(Vec8 a) { return Each([&](int i) { return Round(a.part[i]); }); }
 inline Vec8 Pow2(Vec8 a) { return Each([&](int i) { return Pow2(a.part[i]); }); }
 
+// Lane l of the result is lane places[l].
+inline Vec8 Permute(Vec8 a, const int32_t* places) {
+  float from[8], to[8];
+  Store(a, from);
+  for (int l = 0; l < 8; ++l) to[l] = from[places[l]];
+  return Load<Vec8>(to);
+}
+
 // Lane l of row r becomes lane r of row l.
 inline void Transpose(Vec8 (&r)[8]) {
   if constexpr (kLanes == 4) {

@@ -145,39 +145,68 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
   }
 }
 
-void TestDepthwise(const KernelTable& table, int pixels, int kernel, int stride, int dilation, int rows, bool residual) {
-  const size_t width = static_cast<size_t>((pixels - 1) * stride + (kernel - 1) * dilation + 1), k = static_cast<size_t>(kernel), n = static_cast<size_t>(pixels);
-  const std::vector<float> in = Fill((k + 1) * width * 8 + 8), weights = Fill(k * k * 8), bias = Fill(8), add = Fill(2 * (n + 1) * 8);
-  std::vector<float> out(2 * (n + 1) * 8, kGuard);
-  xcorr::DepthwiseArgs args = {};
-  args.in = in.data();
-  args.inRow = static_cast<ptrdiff_t>(width * 8);
+// An image of `height` x `width` with `pad` around it; units 0: depthwise, else input channels per group.
+void TestLanewise(const KernelTable& table, int height, int width, int kernel, int stride, int dilation, int units, int pad, int blocks) {
+  const int64_t reach = (kernel - 1) * dilation + 1;
+  const int64_t pixels = (width + 2 * pad - reach) / stride + 1, lines = (height + 2 * pad - reach) / stride + 1;
+  if (width + 2 * pad < reach || height + 2 * pad < reach) return;
+  const int64_t lanes = table.panelBlocks * 8, plane = height * width * 8, outRow = (pixels + 1) * 8, outPlane = lines * outRow, taps = kernel * kernel, channels = units ? units : 1;
+  const std::vector<float> in = Fill(static_cast<size_t>(plane * blocks)), bias = Fill(static_cast<size_t>(lanes)), weights = Fill(static_cast<size_t>(channels * taps * lanes));
+  const std::vector<float> add = Fill(static_cast<size_t>(outPlane * blocks)), zeros(static_cast<size_t>(width * 8), 0.0f);
+  std::vector<int32_t> places;
+  for (int64_t u = 0; u < channels; ++u) {
+    for (int64_t l = 0; l < lanes; ++l) places.push_back(static_cast<int32_t>(units ? l / units * units + u : l));
+  }
+  std::vector<float> out(static_cast<size_t>(outPlane * blocks), kGuard);
+  const bool residual = (width + kernel) % 2 == 0, even = dilation == 1;
+  xcorr::LanewiseArgs args = {};
+  args.inRow = dilation * width * 8;
+  args.zeros = zeros.data();
+  args.left = pad;
+  args.columns = width;
+  args.inSecond = blocks > 1 ? plane : 0;
+  args.outSecond = blocks > 1 ? outPlane : 0;
+  args.kernelRows = args.kernelColumns = kernel;
   args.stride = stride;
   args.dilation = dilation;
-  args.kernelRows = args.kernelColumns = kernel;
+  args.evenSteps = even;
+  args.units = static_cast<int>(channels);
+  args.places = units ? places.data() : nullptr;
   args.weights = weights.data();
   args.bias = bias.data();
-  args.residual = residual ? add.data() : nullptr;
-  args.out = out.data();
-  args.outRow = static_cast<ptrdiff_t>((n + 1) * 8);
-  args.rows = rows;
+  args.outRow = outRow;
   args.pixels = pixels;
   if (residual) {
     args.activation.kind = xcorr::ActivationKind::kLeakyRelu;
     args.activation.a = 0.5f;
   }
-  table.DepthwiseRows(args);
-  for (size_t r = 0; r < 2; ++r) {
-    for (size_t x = 0; x <= n; ++x) {
-      for (size_t l = 0; l < 8; ++l) {
-        const size_t at = (r * (n + 1) + x) * 8 + l;
-        double sum = bias[l];
-        for (size_t i = 0; i < k && x < n; ++i) {
-          for (size_t j = 0; j < k; ++j) sum += static_cast<double>(in[((r + i) * width + x * static_cast<size_t>(stride) + j * static_cast<size_t>(dilation)) * 8 + l]) * weights[(i * k + j) * 8 + l];
+  const int most = even && stride <= 2 ? table.LanewiseRows(kernel, units != 0) : 1;
+  for (int64_t y = 0; y < lines; y += args.rows) {
+    args.rows = static_cast<int>(lines - y < most ? lines - y : most);
+    const int64_t top = y * stride - pad;
+    args.rowBegin = static_cast<int>(top < 0 ? (-top + dilation - 1) / dilation : 0);
+    args.rowEnd = static_cast<int>(height > top ? (height - top + dilation - 1) / dilation : 0);
+    args.in = in.data() + top * width * 8;
+    args.out = out.data() + y * outRow;
+    args.residual = residual ? add.data() + y * outRow : nullptr;
+    table.Lanewise(args);
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t y = 0; y < lines; ++y) {
+      for (int64_t x = 0; x <= pixels; ++x) {
+        for (int64_t l = 0; l < 8; ++l) {
+          const size_t at = static_cast<size_t>(b * outPlane + y * outRow + x * 8 + l);
+          double sum = bias[static_cast<size_t>(b * 8 + l)];
+          for (int64_t t = 0; t < taps * channels; ++t) {
+            const int64_t row = y * stride - pad + t % taps / kernel * dilation, column = x * stride - pad + t % kernel * dilation;
+            if (row < 0 || row >= height || column < 0 || column >= width) continue;
+            const int64_t lane = units ? l / units * units + t / taps : l;
+            sum += static_cast<double>(in[static_cast<size_t>(b * plane + (row * width + column) * 8 + lane)]) * weights[static_cast<size_t>(t * lanes + b * 8 + l)];
+          }
+          if (residual) sum += add[at];
+          if (residual && sum < 0) sum /= 2;
+          Expect(out[at], x < pixels ? sum : kGuard, table, "Lanewise");
         }
-        if (residual) sum += add[at];
-        if (residual && sum < 0) sum /= 2;
-        Expect(out[at], x < n && r < static_cast<size_t>(rows) ? sum : kGuard, table, "DepthwiseRows");
       }
     }
   }
@@ -240,11 +269,15 @@ int main() {
         if (vecs <= table->PlaneVecs(outs)) TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
       }
     }
-    for (int pixels = 1; pixels <= 19; ++pixels) {
-      for (int kernel : {1, 3, 4, 5}) {
-        for (int rows : {1, 2}) TestDepthwise(*table, pixels, kernel, 1, 1, rows, pixels % 2 == rows % 2);
-        TestDepthwise(*table, pixels, kernel, 2, 1, 1, pixels % 2 == 1);
-        TestDepthwise(*table, pixels, kernel, 3, 2, 1, pixels % 2 == 0);
+    for (int width : {1, 2, 3, 5, 8, 19}) {
+      for (int kernel : {1, 3, 4, 5, 7}) {
+        for (int stride : {1, 2, 3}) {
+          for (int units : {0, 1, 2, 4, 8}) {
+            const int height = 1 + (width + kernel) % 9, blocks = 1 + (width + units) % 2 * (table->panelBlocks - 1);
+            TestLanewise(*table, height, width, kernel, stride, 1 + width % 2, units, kernel / 2 + stride / 3, blocks);
+            TestLanewise(*table, height, width, kernel, stride, 1, units, (width + height) % kernel, blocks);
+          }
+        }
       }
     }
     for (int pixels : {1, 7, 8, 9, 35, 70}) {

@@ -1,0 +1,211 @@
+// Convolutions in which every lane has weights of its own: depthwise, and groups of few channels that lie within a block of 8.
+//
+// Columns of the input go by one after another; each is loaded once and added to the outputs that it belongs to, so that
+// kernel width / stride outputs per row are open at a time, in registers, for some rows at once:
+//
+//   for column x:  load x of every row;  for output o with x in its window:  acc[o][row] += x * weights[x's place in the window];  store what is complete
+//
+// Outside of the image there is nothing to add: no padding, no edges. A 3x3 kernel on four rows does 36 multiply-adds on 6 loads.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+// The channels that go together: two blocks in the 16 lanes of AVX-512, else one.
+#if defined(__AVX512F__)
+using PanelVec = Vec;
+constexpr int kPanelBlocks = 2;
+inline Vec LoadPanel(const float* first, const float* second) { return Combine(Load<Vec8>(first), Load<Vec8>(second)); }
+inline void StorePanel(Vec x, float* p, ptrdiff_t second) {
+  Store(LowHalf(x), p);
+  if (second) Store(HighHalf(x), p + second);
+}
+#else
+using PanelVec = Vec8;
+constexpr int kPanelBlocks = 1;
+inline Vec8 LoadPanel(const float* first, const float*) { return Load<Vec8>(first); }
+inline void StorePanel(Vec8 x, float* p, ptrdiff_t) { Store(x, p); }
+#endif
+constexpr int kPanelLanes = kPanelBlocks * 8;
+// Output rows of a 3x3 kernel at once: enough to keep the adders busy while each sum waits for itself, and what fits into the registers.
+#if defined(__AVX512F__)
+constexpr int kMostRows = 4;
+#elif defined(__AVX2__) || defined(__ARM_NEON)
+constexpr int kMostRows = 3;
+#else
+constexpr int kMostRows = 1;
+#endif
+
+inline PanelVec LoadPanel(const float* p, ptrdiff_t second) { return LoadPanel(p, p + second); }
+
+// What is done to a sum before it is stored: the residual, and limits; other activations come later.
+struct Finish {
+  explicit Finish(const LanewiseArgs& a)
+      : residual(a.residual), out(a.out), second(a.outSecond), clips(a.activation.kind == ActivationKind::kClip && !a.activation.affine), low(Set<PanelVec>(a.activation.a)), high(Set<PanelVec>(a.activation.b)) {}
+  void operator()(PanelVec y, ptrdiff_t at) const {
+    if (residual) y = Add(y, LoadPanel(residual + at, second));
+    if (clips) y = Min(high, Max(low, y));
+    StorePanel(y, out + at, second);
+  }
+  const float* residual;
+  float* out;
+  ptrdiff_t second;
+  bool clips;
+  PanelVec low, high;
+};
+
+// Adds one column, of which load(i) is row i, to the outputs that are open: to acc[o] with column kColumn - o * kStride of the kernel.
+template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int kOpen, typename F>
+inline void AddColumn(const LanewiseArgs& args, const F& load, PanelVec (&acc)[kOpen][kRows]) {
+  constexpr int kInRows = (kRows - 1) * kStride + kKernel;
+  const float* weights = args.weights;
+  for (int u = 0; u < (kPermuted ? args.units : 1); ++u, weights += kKernel * kKernel * kPanelLanes) {
+    PanelVec x[kInRows];
+#pragma GCC unroll 16
+    for (int i = 0; i < kInRows; ++i) x[i] = kPermuted ? Permute(load(i), args.places + u * kPanelLanes) : load(i);
+#pragma GCC unroll 8
+    for (int i = 0; i < kKernel; ++i) {
+#pragma GCC unroll 8
+      for (int o = 0; o < kOpen; ++o) {
+        const int j = kColumn - o * kStride;
+        if (j < 0 || j >= kKernel) continue;
+        const PanelVec w = Load<PanelVec>(weights + (i * kKernel + j) * kPanelLanes);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) acc[o][r] = MulAdd(x[r * kStride + i], w, acc[o][r]);
+      }
+    }
+  }
+}
+
+// A square kernel. kPermuted: of each unit of input channels in turn, the one that args.places names for a lane. kWhole: all rows of taps lie inside.
+template <int kRows, int kKernel, int kStride, bool kPermuted, bool kWhole>
+void SlideRows(const LanewiseArgs& args) {
+  static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first column of the newest");
+  constexpr int kInRows = (kRows - 1) * kStride + kKernel;
+  constexpr int kOpen = (kKernel - 1) / kStride + 1;
+  const float *first[kInRows], *second[kInRows];
+  for (int i = 0; !kWhole && i < kInRows; ++i) {
+    const bool inside = i >= args.rowBegin && i < args.rowEnd;
+    first[i] = inside ? args.in + i * args.inRow : args.zeros;
+    second[i] = inside ? first[i] + args.inSecond : args.zeros;
+  }
+  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond;
+  int64_t column = -args.left;
+  const auto load = [&](int i) {
+    return kWhole ? LoadPanel(args.in + column * 8 + i * inRow, inSecond) : LoadPanel(first[i] + column * 8, second[i] + column * 8);
+  };
+  const Finish finish(args);
+  PanelVec acc[kOpen][kRows];
+#pragma GCC unroll 8
+  for (int o = 0; o < kOpen; ++o) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) acc[o][r] = Load<PanelVec>(args.bias);
+  }
+  // The first columns complete outputs that do not exist.
+  for (int64_t output = 1 - kOpen; output < args.pixels; ++output) {
+    if (column >= 0 && column < args.columns) {
+      AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 1>(args, load, acc);
+    }
+    ++column;
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      if (output >= 0) finish(acc[0][r], r * args.outRow + output * 8);
+#pragma GCC unroll 8
+      for (int o = 0; o + 1 < kOpen; ++o) acc[o][r] = acc[o + 1][r];
+      acc[kOpen - 1][r] = Load<PanelVec>(args.bias);
+    }
+    if constexpr (kStride == 2) {
+      if (column >= 0 && column < args.columns) {
+        AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 2>(args, load, acc);
+      }
+      ++column;
+    }
+  }
+}
+
+// Any kernel, one row: kPixels outputs from `output` on, of whose windows the columns begin .. end - 1 lie inside.
+template <int kPixels>
+inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, int64_t end) {
+  const Finish finish(args);
+  PanelVec acc[kPixels];
+#pragma GCC unroll 8
+  for (int p = 0; p < kPixels; ++p) acc[p] = Load<PanelVec>(args.bias);
+  for (int i = args.rowBegin < 0 ? 0 : args.rowBegin; i < args.kernelRows && i < args.rowEnd; ++i) {
+    for (int64_t j = begin; j < end; ++j) {
+      const float* in = args.in + i * args.inRow + (output * args.stride + j * args.dilation - args.left) * 8;
+      const float* weights = args.weights + (i * args.kernelColumns + j) * kPanelLanes;
+      for (int u = 0; u < args.units; ++u, weights += args.kernelRows * args.kernelColumns * kPanelLanes) {
+        const PanelVec w = Load<PanelVec>(weights);
+#pragma GCC unroll 8
+        for (int p = 0; p < kPixels; ++p) {
+          const PanelVec x = LoadPanel(in + p * args.stride * 8, args.inSecond);
+          acc[p] = MulAdd(args.places ? Permute(x, args.places + u * kPanelLanes) : x, w, acc[p]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int p = 0; p < kPixels; ++p) finish(acc[p], (output + p) * 8);
+}
+
+void AnyRow(const LanewiseArgs& args) {
+  constexpr int kPixels = 8;
+  const int64_t reach = (args.kernelColumns - 1) * args.dilation;
+  for (int64_t o = 0; o < args.pixels;) {
+    const int64_t first = o * args.stride - args.left;
+    if (o + kPixels <= args.pixels && first >= 0 && first + (kPixels - 1) * args.stride + reach < args.columns) {
+      AnyPixels<kPixels>(args, o, 0, args.kernelColumns);
+      o += kPixels;
+      continue;
+    }
+    int64_t begin = 0, end = args.kernelColumns;
+    while (begin < end && first + begin * args.dilation < 0) ++begin;
+    while (end > begin && first + (end - 1) * args.dilation >= args.columns) --end;
+    AnyPixels<1>(args, o, begin, end);
+    ++o;
+  }
+}
+
+// Finds the instance for a number of rows: kRows, kRows - 1, ... 1.
+template <int kRows, int kKernel, int kStride, bool kPermuted>
+inline void ForRows(const LanewiseArgs& args) {
+  if constexpr (kRows > 1) {
+    if (args.rows < kRows) return ForRows<kRows - 1, kKernel, kStride, kPermuted>(args);
+  }
+  if (args.rowBegin <= 0 && args.rowEnd >= (kRows - 1) * kStride + kKernel) SlideRows<kRows, kKernel, kStride, kPermuted, true>(args);
+  else SlideRows<kRows, kKernel, kStride, kPermuted, false>(args);
+}
+
+// Most rows at once of a kernel, where an instance slides. With 5x5, two rows fill 16 registers; copies that are permuted need more.
+constexpr int MostRows(int kernel, bool permuted) { return kernel == 3 ? kMostRows : kernel == 5 && !permuted ? (kMostRows < 2 ? 1 : 2) : 1; }
+int LanewiseRows(int kernel, bool permuted) { return MostRows(kernel, permuted); }
+
+template <bool kPermuted>
+inline bool Slide(const LanewiseArgs& args) {
+  if (args.kernelRows != args.kernelColumns || !args.evenSteps || args.stride > 2) return false;
+  const int kind = static_cast<int>(args.kernelRows * 2 + args.stride);
+  if (kind == 3 * 2 + 1) return ForRows<MostRows(3, kPermuted), 3, 1, kPermuted>(args), true;
+  if (kind == 3 * 2 + 2) return ForRows<MostRows(3, kPermuted), 3, 2, kPermuted>(args), true;
+  if (kPermuted) return false;
+  if (kind == 5 * 2 + 1) return ForRows<MostRows(5, false), 5, 1, false>(args), true;
+  if (kind == 5 * 2 + 2) return ForRows<MostRows(5, false), 5, 2, false>(args), true;
+  if (kind == 7 * 2 + 1) return ForRows<1, 7, 1, false>(args), true;
+  return false;
+}
+
+void Lanewise(const LanewiseArgs& args) {
+  const bool slid = args.places ? Slide<true>(args) : Slide<false>(args);
+  if (!slid) AnyRow(args);
+  const ActivationKind kind = args.activation.kind;
+  if (kind == ActivationKind::kNone || (kind == ActivationKind::kClip && !args.activation.affine)) return;
+  // The rarer activations run over the stored rows: their code stays out of the loops above, which are instantiated often.
+  for (int r = 0; r < args.rows; ++r) {
+    for (int64_t p = 0; p < args.pixels; ++p) {
+      const ptrdiff_t at = r * args.outRow + p * 8;
+      StorePanel(Activate(LoadPanel(args.out + at, args.outSecond), args.activation), args.out + at, args.outSecond);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

@@ -1,0 +1,142 @@
+// conv2d where every lane of a block of 8 channels has weights of its own (kernels/lanewise.h): depthwise, and groups of few channels whose inputs
+// lie within one block, without multiplying by the zeros of the other groups.
+//
+// A task is some panels of blocks and a run of rows.
+#include <algorithm>
+
+#include "conv2d.h"
+
+namespace xcorr {
+namespace {
+
+// The block of 8 input channels that output block `block` reads; -1 if it is more than one.
+int64_t InputBlock(const Conv& c, int64_t block) {
+  const int64_t last = std::min(c.y.c, (block + 1) * kBlock) - 1;
+  const int64_t first = block * kBlock / c.outPerGroup * c.inPerGroup, end = (last / c.outPerGroup + 1) * c.inPerGroup;
+  return first / kBlock == (end - 1) / kBlock ? first / kBlock : -1;
+}
+
+class Lanewise : public ConvStep {
+ public:
+  explicit Lanewise(const Conv& conv)
+      : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
+        depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == 1 && conv_.dilation[1] == 1) {
+    if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), !depthwise_);
+    zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
+    for (int64_t o = 0; !depthwise_ && o < panels_ * lanes_; ++o) {
+      const int64_t real = std::min(o, out_.c - 1), lane = o % lanes_;
+      firstLane_.push_back(static_cast<int32_t>(lane / kBlock * kBlock + real / conv_.outPerGroup * conv_.inPerGroup % kBlock));
+    }
+    const int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
+    rowsPerTask_ = std::clamp<int64_t>(perTask / rowsAtOnce_ * rowsAtOnce_, std::min(out_.h, rowsAtOnce_), out_.h);
+    runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
+    panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kFewTasks));
+  }
+
+ protected:
+  int64_t packedFloats() const override { return panels_ * panelFloats() + static_cast<int64_t>(firstLane_.size()) * conv_.inPerGroup; }
+
+  void Pack(const float* weight, const float* bias, float* to) const override {
+    for (int64_t p = 0; p < panels_; ++p) {
+      for (int64_t l = 0; l < lanes_; ++l) *to++ = bias && p * lanes_ + l < out_.c ? bias[p * lanes_ + l] : 0.0f;
+      for (int64_t u = 0; u < conv_.inPerGroup; ++u) {
+        for (int64_t t = 0; t < taps(); ++t) {
+          for (int64_t l = 0; l < lanes_; ++l) {
+            const int64_t o = p * lanes_ + l;
+            *to++ = o < out_.c ? weight[(o * conv_.inPerGroup + u) * taps() + t] : 0.0f;
+          }
+        }
+      }
+    }
+    // Which lane of its block each lane takes, unit by unit; integers in the place of floats.
+    int32_t* places = reinterpret_cast<int32_t*>(to);
+    for (size_t panel = 0; panel < firstLane_.size(); panel += static_cast<size_t>(lanes_)) {
+      for (int32_t u = 0; u < conv_.inPerGroup; ++u) {
+        for (size_t l = 0; l < static_cast<size_t>(lanes_); ++l) *places++ = firstLane_[panel + l] + u;
+      }
+    }
+  }
+
+  void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float*) const override {
+    const int64_t groups = (panels_ + panelsPerTask_ - 1) / panelsPerTask_;
+    // Run by run: a thread reads the rows that it most likely wrote.
+    team.Run(groups * runs_, [&](int64_t task, int) {
+      const int64_t group = task % groups, run = task / groups;
+      for (int64_t p = group * panelsPerTask_; p < std::min(panels_, (group + 1) * panelsPerTask_); ++p) {
+        RunRows(p, run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_), packed, in, residual, out);
+      }
+    });
+  }
+
+ private:
+  int64_t taps() const { return conv_.kh * conv_.kw; }
+  int64_t panelFloats() const { return lanes_ * (1 + conv_.inPerGroup * taps()); }
+
+  void RunRows(int64_t panel, int64_t begin, int64_t end, const float* packed, const float* in, const float* residual, float* out) const {
+    const int64_t first = panel * panelBlocks_, row = in_.w * kBlock, from = InputBlock(conv_, first);
+    LanewiseArgs args = {};
+    args.inRow = conv_.dilation[0] * row;
+    args.zeros = zeros_.data();
+    args.left = conv_.padding.left;
+    args.columns = in_.w;
+    if (panelBlocks_ > 1 && first + 1 < out_.blocks) {
+      args.inSecond = (InputBlock(conv_, first + 1) - from) * in_.plane() * kBlock;
+      args.outSecond = out_.plane() * kBlock;
+    }
+    args.kernelRows = static_cast<int>(conv_.kh);
+    args.kernelColumns = static_cast<int>(conv_.kw);
+    args.stride = conv_.stride[1];
+    args.dilation = conv_.dilation[1];
+    args.evenSteps = evenSteps_;
+    args.units = static_cast<int>(conv_.inPerGroup);
+    args.places = depthwise_ ? nullptr : reinterpret_cast<const int32_t*>(packed + panels_ * panelFloats()) + panel * lanes_ * conv_.inPerGroup;
+    args.bias = packed + panel * panelFloats();
+    args.weights = args.bias + lanes_;
+    args.outRow = out_.w * kBlock;
+    args.pixels = out_.w;
+    args.activation = conv_.epilogue.fused;
+    for (int64_t y = begin; y < end; y += args.rows) {
+      args.rows = static_cast<int>(std::min(rowsAtOnce_, end - y));
+      // Rows of taps from `top` on, of which those before the image and after it are left out.
+      const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
+      args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
+      args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
+      args.in = in + from * in_.plane() * kBlock + top * row;
+      const int64_t place = (first * out_.h + y) * out_.w * kBlock;
+      args.out = out + place;
+      args.residual = residual ? residual + place : nullptr;
+      conv_.table.Lanewise(args);
+    }
+  }
+
+  // Multiply-adds of vectors that are worth a task: some 10 us.
+  static constexpr int64_t kTaskVectors = 30000, kFewTasks = 16;
+
+  int64_t panelBlocks_, lanes_, panels_;
+  bool depthwise_, evenSteps_;
+  int64_t rowsAtOnce_ = 1, rowsPerTask_ = 1, runs_ = 1, panelsPerTask_ = 1;
+  std::vector<float> zeros_;
+  std::vector<int32_t> firstLane_;  // of each lane's group, in its block of the panel's inputs
+};
+
+}  // namespace
+
+Reason AcceptsDepthwise(const Conv& c) {
+  return c.groups > 1 && c.inPerGroup == 1 && c.outPerGroup == 1 ? "" : "more than one channel per group";
+}
+
+Reason AcceptsSmallGroups(const Conv& c) {
+  if (c.groups == 1) return "one group";
+  if (c.inPerGroup > kBlock) return "more than 8 input channels per group";
+  if (c.kh * c.kw == 1 && c.inPerGroup > 1) return "a 1x1 kernel, which would permute for every product";
+  if (c.inPerGroup == kBlock && c.outPerGroup % (c.table.tileBlocks * kBlock) == 0) return "groups fill whole tiles";
+  for (int64_t b = 0; b < c.y.blocks; ++b) {
+    if (InputBlock(c, b) < 0) return "groups across blocks of 8 channels";
+  }
+  return "";
+}
+
+std::unique_ptr<ConvStep> MakeDepthwise(const Conv& conv) { return std::make_unique<Lanewise>(conv); }
+std::unique_ptr<ConvStep> MakeSmallGroups(const Conv& conv) { return std::make_unique<Lanewise>(conv); }
+
+}  // namespace xcorr
