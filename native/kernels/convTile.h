@@ -119,12 +119,12 @@ void RunTile(const ConvTileArgs& args) {
     }
   }
   if (!other) return;
-  // The rarer activations run over the stored tile: their code stays out of the loop above, which is instantiated often.
-  for (int i = 0; i < kPixels; ++i) {
-    for (int block = 0; block < args.blocks; ++block) {
-      float* p = args.out + (kInPixel == kListed ? args.outAt[i] : i * args.outPixel) + block * args.outBlock;
-      Store(Activate(Load<Vec8>(p), args.activation), p);
-    }
+  // The rarer activations run over the stored tile.
+  const bool together = kInPixel != kListed && outPixel == 8;
+  for (int block = 0; block < blocks; ++block) {
+    float* const row = out + block * outBlock;
+    if (together) ActivateRun(row, kPixels * 8, args.activation);
+    for (int i = 0; !together && i < kPixels; ++i) ActivateRun(row + placeOf(i), 8, args.activation);
   }
 }
 

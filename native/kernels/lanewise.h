@@ -198,12 +198,10 @@ void Lanewise(const LanewiseArgs& args) {
   if (!slid) AnyRow(args);
   const ActivationKind kind = args.activation.kind;
   if (kind == ActivationKind::kNone || (kind == ActivationKind::kClip && !args.activation.affine)) return;
-  // The rarer activations run over the stored rows: their code stays out of the loops above, which are instantiated often.
+  // The rarer activations run over the stored rows.
   for (int r = 0; r < args.rows; ++r) {
-    for (int64_t p = 0; p < args.pixels; ++p) {
-      const ptrdiff_t at = r * args.outRow + p * 8;
-      StorePanel(Activate(LoadPanel(args.out + at, args.outSecond), args.activation), args.out + at, args.outSecond);
-    }
+    ActivateRun(args.out + r * args.outRow, args.pixels * 8, args.activation);
+    if (args.outSecond) ActivateRun(args.out + args.outSecond + r * args.outRow, args.pixels * 8, args.activation);
   }
 }
 

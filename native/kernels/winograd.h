@@ -148,12 +148,7 @@ void OutputTile(const WinogradOutputArgs& args) {
   }
   if (!other) return;
   for (int block = 0; block < args.blocks; ++block) {
-    for (int i = 0; i < args.rows; ++i) {
-      for (int j = 0; j < args.columns; ++j) {
-        float* p = args.out + block * args.outBlock + i * args.outRow + j * 8;
-        Store(Activate(Load<Vec8>(p), args.activation), p);
-      }
-    }
+    for (int i = 0; i < args.rows; ++i) ActivateRun(args.out + block * args.outBlock + i * args.outRow, args.columns * 8, args.activation);
   }
 }
 

@@ -34,10 +34,7 @@ inline Vec IfNegative(Vec x, Vec a, Vec b) {
 }
 inline Vec Sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Vec Round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
-inline Vec Pow2(Vec a) {
-  const __m512i n = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(n, 23))};
-}
+inline Vec Scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 inline Vec Permute(Vec a, const int32_t* places) { return {_mm512_permutexvar_ps(_mm512_loadu_si512(places), a.v)}; }
 // The two 8-blocks that a Vec holds.
 inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }

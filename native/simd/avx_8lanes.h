@@ -39,9 +39,16 @@ inline XCORR_VEC_8 Sqrt(XCORR_VEC_8 a) { return {_mm256_sqrt_ps(a.v)}; }
 inline XCORR_VEC_8 Round(XCORR_VEC_8 a) {
   return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
 }
-inline XCORR_VEC_8 Pow2(XCORR_VEC_8 a) {
-  const __m256i n = _mm256_add_epi32(_mm256_cvtps_epi32(a.v), _mm256_set1_epi32(127));
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(n, 23))};
+inline XCORR_VEC_8 Scale(XCORR_VEC_8 a, XCORR_VEC_8 n) {
+#if defined(__AVX512VL__)
+  return {_mm256_scalef_ps(a.v, n.v)};
+#else
+  // In two steps: 2^n alone may lie beyond the floats.
+  const __m256i whole = _mm256_cvtps_epi32(n.v), half = _mm256_srai_epi32(whole, 1), bias = _mm256_set1_epi32(127);
+  const __m256 first = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+  const __m256 second = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), bias), 23));
+  return {_mm256_mul_ps(_mm256_mul_ps(a.v, first), second)};
+#endif
 }
 
 // Lane l of the result is lane places[l].

@@ -33,8 +33,12 @@ inline Vec MinOrNaN(Vec a, Vec b) { return {vminq_f32(a.v, b.v)}; }
 inline Vec IfNegative(Vec x, Vec a, Vec b) { return {vbslq_f32(vcltq_f32(x.v, vdupq_n_f32(0.0f)), a.v, b.v)}; }
 inline Vec Sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
 inline Vec Round(Vec a) { return {vrndnq_f32(a.v)}; }
-inline Vec Pow2(Vec a) {
-  return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(a.v), vdupq_n_s32(127)), 23))};
+// In two steps: 2^n alone may lie beyond the floats.
+inline Vec Scale(Vec a, Vec n) {
+  const int32x4_t whole = vcvtnq_s32_f32(n.v), half = vshrq_n_s32(whole, 1), bias = vdupq_n_s32(127);
+  const float32x4_t first = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
+  const float32x4_t second = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), bias), 23));
+  return {vmulq_f32(vmulq_f32(a.v, first), second)};
 }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) {

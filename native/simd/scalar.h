@@ -35,13 +35,17 @@ inline Vec Round(Vec a) {
   const volatile float shifted = a.v + 12582912.0f;
   return {shifted - 12582912.0f};
 }
-inline Vec Pow2(Vec a) {
+// In two steps: 2^n alone may lie beyond the floats.
+inline Vec Scale(Vec a, Vec n) {
   union {
     int32_t i;
     float f;
-  } bits;
-  bits.i = (static_cast<int32_t>(a.v) + 127) << 23;
-  return {bits.f};
+  } first, second;
+  if (n.v != n.v) return n;
+  const int32_t whole = static_cast<int32_t>(n.v), half = whole >> 1;
+  first.i = (half + 127) << 23;
+  second.i = (whole - half + 127) << 23;
+  return {a.v * first.f * second.f};
 }
 
 inline void Transpose(Vec&, Vec&, Vec&, Vec&) {}  // only vectors of four lanes have something to do

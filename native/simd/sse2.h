@@ -41,8 +41,12 @@ inline Vec IfNegative(Vec x, Vec a, Vec b) {
 }
 inline Vec Sqrt(Vec a) { return {_mm_sqrt_ps(a.v)}; }
 inline Vec Round(Vec a) { return {_mm_cvtepi32_ps(_mm_cvtps_epi32(a.v))}; }
-inline Vec Pow2(Vec a) {
-  return {_mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(a.v), _mm_set1_epi32(127)), 23))};
+// In two steps: 2^n alone may lie beyond the floats.
+inline Vec Scale(Vec a, Vec n) {
+  const __m128i whole = _mm_cvtps_epi32(n.v), half = _mm_srai_epi32(whole, 1), bias = _mm_set1_epi32(127);
+  const __m128 first = _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(half, bias), 23));
+  const __m128 second = _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_sub_epi32(whole, half), bias), 23));
+  return {_mm_mul_ps(_mm_mul_ps(a.v, first), second)};
 }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) { _MM_TRANSPOSE4_PS(a.v, b.v, c.v, d.v); }

@@ -43,7 +43,9 @@ inline Vec8 IfNegative(Vec8 x, Vec8 a, Vec8 b) {
 }
 inline Vec8 Sqrt(Vec8 a) { return Each([&](int i) { return Sqrt(a.part[i]); }); }
 inline Vec8 Round(Vec8 a) { return Each([&](int i) { return Round(a.part[i]); }); }
-inline Vec8 Pow2(Vec8 a) { return Each([&](int i) { return Pow2(a.part[i]); }); }
+inline Vec8 Scale(Vec8 a, Vec8 n) {
+  return Each([&](int i) { return Scale(a.part[i], n.part[i]); });
+}
 
 // Lane l of the result is lane places[l].
 inline Vec8 Permute(Vec8 a, const int32_t* places) {
