@@ -60,7 +60,6 @@ convs.push(
   conv([1, 24, 13, 15], [24, 1, 7, 7], { groups: 24, padding: 3 }),
   conv([1, 24, 13, 15], [24, 1, 1, 9], { groups: 24, padding: [0, 4] }),
   conv([1, 8, 3, 3], [8, 8, 3, 3], {}),
-  conv([1, 8, 5, 40], [8, 8, 1, 7], { padding: [0, 3], paddingMode: "reflect" }),
 );
 /** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
 const winograd: Case[] = [
@@ -91,6 +90,25 @@ const winograd: Case[] = [
     mixes: true,
   })),
 );
+for (const [x, kernel, options] of [
+  [[1, 16, 9, 13], [5, 5], { padding: 2 }],
+  [[2, 9, 6, 5], [5, 5], { padding: [2, 3] }],
+  [[1, 16, 13, 4], [7, 1], { padding: [3, 0] }],
+  [[1, 16, 3, 11], [1, 7], { padding: [0, 2] }],
+  [[1, 12, 11, 3], [5, 1], { padding: [1, 0] }],
+  [[1, 12, 2, 12], [1, 5], {}],
+  [[1, 8, 5, 40], [1, 7], { padding: [0, 3], paddingMode: "reflect" }],
+  [[1, 8, 11, 5], [3, 1], { padding: [1, 0] }],
+  [[1, 8, 5, 23], [1, 3], { dilation: 2, padding: [0, 2] }],
+  [[1, 16, 23, 21], [3, 3], { dilation: 2, padding: 2 }],
+  [[1, 8, 17, 16], [3, 3], { dilation: 3, padding: 1 }],
+  [[1, 8, 11, 13], [5, 5], { dilation: 2, padding: 4 }],
+] as const)
+  winograd.push({
+    ...conv([...x], [20, x[1], ...kernel], options as F.ConvOptions),
+    exact: false,
+    mixes: true,
+  });
 const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
   name: `${name} (${x})`,
   inputs: [x],
@@ -201,60 +219,74 @@ for (const { isa, available } of nativeIsas()) {
     });
 
     it("a value that is not finite, or huge, comes out of Winograd's tiles as from the sums as they stand", () => {
-      const w = integers([16, 8, 3, 3], 2);
-      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e38]) {
-        for (let at = 0; at < 36; at++) {
-          const x = integers([1, 8, 12, 12], 1);
-          x.data[(Math.floor(at / 6) + 2) * 12 + (at % 6) + 3] = value;
-          const run = (t: Tensor) => F.relu(F.conv2d(t, w, { padding: 1 }));
-          const expected = withBackend(referenceBackend, () => run(x));
-          const net = compile(run, x, { backend: "native", isa, threads: 1 });
-          const { output } = net.runSync({ input: x });
-          net.dispose();
-          for (let i = 0; i < output.size; i++) {
-            const [got, wanted] = [output.data[i] as number, expected.data[i] as number];
-            if (Number.isFinite(wanted))
-              expect(Number.isFinite(got), `value ${value} at ${at}`).toBe(true);
-            else expect(got).toBe(wanted);
+      const everywhere = Array.from({ length: 36 }, (_, at) => at);
+      for (const [kernel, options, places] of [
+        [[3, 3], { padding: 1 }, everywhere],
+        [[5, 5], { padding: 2 }, [0, 7, 14, 35]],
+        [[1, 7], { padding: [0, 3] }, [0, 7, 14, 35]],
+        [[3, 3], { padding: 2, dilation: 2 }, [0, 7, 14, 35]],
+      ] as const) {
+        const side = "dilation" in options ? 20 : 12;
+        const w = integers([16, 8, ...kernel], 2);
+        for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e38])
+          for (const at of places) {
+            const x = integers([1, 8, side, side], 1);
+            x.data[(Math.floor(at / 6) + 2) * side + (at % 6) + 3] = value;
+            const run = (t: Tensor) => F.relu(F.conv2d(t, w, options as F.ConvOptions));
+            const expected = withBackend(referenceBackend, () => run(x));
+            const net = compile(run, x, { backend: "native", isa, threads: 1 });
+            const { output } = net.runSync({ input: x });
+            net.dispose();
+            for (let i = 0; i < output.size; i++) {
+              const [got, wanted] = [output.data[i] as number, expected.data[i] as number];
+              if (Number.isFinite(wanted))
+                expect(Number.isFinite(got), `${kernel}: ${value} at ${at}`).toBe(true);
+              else expect(got).toBe(wanted);
+            }
           }
-        }
       }
     });
 
-    it("Winograd stays within its bound, and can be switched off", () => {
-      const [x, w] = [
-        Tensor.randn([1, 64, 28, 28], { seed: 1 }),
-        Tensor.randn([32, 64, 3, 3], { seed: 2 }),
-      ];
-      const [wide, weights] = [x, w].map(
-        (t) => new Tensor(Float64Array.from(t.data as Float32Array), t.shape),
-      );
-      const exact = withBackend(referenceBackend, () => F.conv2d(wide, weights, { padding: 1 }));
-      const worst = (winograd: "auto" | "off"): number => {
-        const net = compile((t) => F.conv2d(t, w, { padding: 1 }), x, {
-          backend: "native",
-          isa,
-          winograd,
-        });
-        const { output } = net.runSync({ input: x });
-        expect(
-          net.explain({ input: x }).steps.some(({ algorithm }) => algorithm === "winograd4"),
-        ).toBe(winograd === "auto");
-        net.dispose();
-        let most = 0;
-        for (let i = 0; i < output.size; i++)
-          most = Math.max(most, Math.abs((output.data[i] as number) - (exact.data[i] as number)));
-        return most;
-      };
-      // 24 units in the last place of the sum of |w| times the largest |x| of a tile; half as much directly.
-      const unit =
-        2 ** -24 *
-        Array.from({ length: 32 }, (_, o) =>
-          (w.at(o).data as Float32Array).reduce((sum, v) => sum + Math.abs(v), 0),
-        ).reduce((a, b) => Math.max(a, b), 0);
-      expect(worst("auto")).toBeLessThan(24 * unit);
-      expect(worst("off")).toBeLessThan(8 * unit);
-    });
+    it.each([
+      { algorithm: "winograd4", kernel: [3, 3], options: { padding: 1 } },
+      { algorithm: "winograd2", kernel: [5, 5], options: { padding: 2 } },
+      { algorithm: "winograd4", kernel: [3, 3], options: { padding: 2, dilation: 2 } },
+      { algorithm: "winograd2", kernel: [1, 7], options: { padding: [0, 3] } },
+    ] as const)(
+      "$algorithm of $kernel stays within its bound, and can be switched off",
+      ({ algorithm: name, kernel, options }) => {
+        const [x, w] = [
+          Tensor.randn([1, 64, 28, 28], { seed: 1 }),
+          Tensor.randn([32, 64, ...kernel], { seed: 2 }),
+        ];
+        const convolve = (t: Tensor, weight: Tensor) =>
+          F.conv2d(t, weight, options as F.ConvOptions);
+        const [wide, weights] = [x, w].map(
+          (t) => new Tensor(Float64Array.from(t.data as Float32Array), t.shape),
+        );
+        const exact = withBackend(referenceBackend, () => convolve(wide, weights));
+        const worst = (winograd: "auto" | "off"): number => {
+          const net = compile((t) => convolve(t, w), x, { backend: "native", isa, winograd });
+          const { output } = net.runSync({ input: x });
+          expect(net.explain({ input: x }).steps.some(({ algorithm }) => algorithm === name)).toBe(
+            winograd === "auto",
+          );
+          net.dispose();
+          let most = 0;
+          for (let i = 0; i < output.size; i++)
+            most = Math.max(most, Math.abs((output.data[i] as number) - (exact.data[i] as number)));
+          return most;
+        };
+        // 24 units in the last place of the sum of |w| times the largest |x| of a tile; a third directly.
+        const unit =
+          2 ** -24 *
+          Array.from({ length: 32 }, (_, o) =>
+            (w.at(o).data as Float32Array).reduce((sum, v) => sum + Math.abs(v), 0),
+          ).reduce((a, b) => Math.max(a, b), 0);
+        expect(worst("auto")).toBeLessThan(24 * unit);
+        expect(worst("off")).toBeLessThan(8 * unit);
+      },
+    );
 
     it("a NaN in a window comes out, and only there", () => {
       const x = integers([1, 8, 6, 6], 1);

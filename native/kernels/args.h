@@ -112,29 +112,29 @@ struct WindowRowArgs {
   int64_t paddedEnd;
 };
 
-// Winograd's F(m x m, 3 x 3) on one block of 8 input channels: `count` tiles of (m + 2) x (m + 2) pixels.
+// Winograd's minimal filtering (kernels/winograd.h) on one block of 8 input channels: `count` tiles of n[0] x n[1] pixels.
 // Coefficient i (row-major) of tile t goes to out + i * outCoefficient + t * 8.
 struct WinogradTile {
   const float* at;  // its top left pixel
-  ptrdiff_t row;
+  ptrdiff_t row, pixel;
 };
 struct WinogradInputArgs {
-  int m;  // 4 or 2
+  int n[2];  // of rows, of columns: 1, 4, 6 or 8
   const WinogradTile* tiles;
   int count;
   float* out;
   ptrdiff_t outCoefficient;
 };
 
-// One tile back: rows x columns (at most m x m) outputs of `blocks` blocks of 8 channels, laid out as in ConvTileArgs.
+// One tile back: rows x columns (at most m[0] x m[1]) outputs of `blocks` blocks of 8 channels.
 struct WinogradOutputArgs {
-  int m;
+  int n[2], m[2];
   const float* in;  // coefficient i of channel c: in[i * inCoefficient + c]
   ptrdiff_t inCoefficient;
   const float* bias;
-  const float* residual;
+  const float* residual;  // laid out as out; null: none
   float* out;
-  ptrdiff_t outRow, outBlock;
+  ptrdiff_t outRow, outPixel, outBlock;
   int rows, columns, blocks;
   Activation activation;
   float* poison;  // [lanes], 0 before: NaN afterwards if an output was not finite

@@ -1,144 +1,183 @@
-// The two ends of Winograd's minimal filtering F(m x m, 3 x 3), m = 4 or 2: tiles of n x n inputs, n = m + 2, to n * n coefficients, and
-// coefficients to m x m outputs. What lies between, a matrix product per coefficient, is the tile kernel's (convTile.h).
+// The two ends of Winograd's minimal filtering F(m, r) of rows and columns, m outputs of a kernel of r taps from n = m + r - 1 inputs: tiles of inputs to
+// coefficients, and coefficients to outputs. What lies between, a matrix product per coefficient, is the tile kernel's (convTile.h).
 //
-//   Y = A^T [ (G g G^T) * (B^T d B) ] A,     A, B, G from the points 0, +-5/8, +-3/2, infinity (m = 4) or 0, +-1, infinity (m = 2)
+//   Y = A^T [ (G g G^T) * (B^T d B) ] A,     A, B, G from the points 0, +-p, ..., infinity of winogradPoints.h
 //
-// Points decide the rounding error; these are exact in float, and symmetric, so that even and odd parts share work. Toom-Cook with other points:
-// Barabasz et al. 2018 (arXiv:1803.10986); minimal filtering for convolution: Lavin and Gray 2015 (arXiv:1509.09308).
+// An axis on which the kernel has one tap is left as it is (n = m = 1). Toom-Cook with other points than usual: Barabasz et al. 2018
+// (arXiv:1803.10986); minimal filtering for convolution: Lavin and Gray 2015 (arXiv:1509.09308).
 #pragma once
+#include "winogradPoints.h"
 
 namespace xcorr::XCORR_ISA {
 namespace {
 
-// One dimension of B^T d: n values to n.
-template <typename V>
-inline void WinogradIn4(const V* d, V* t) {
-  constexpr float a = 5.0f / 8, b = 3.0f / 2, aa = a * a, bb = b * b;
-  const V minusSum = Set<V>(-(aa + bb)), product = Set<V>(aa * bb);
-  const V evenA = MulAdd(Set<V>(-bb), d[2], d[4]), oddA = Mul(Set<V>(a), MulAdd(Set<V>(-bb), d[1], d[3]));
-  const V evenB = MulAdd(Set<V>(-aa), d[2], d[4]), oddB = Mul(Set<V>(b), MulAdd(Set<V>(-aa), d[1], d[3]));
-  t[0] = MulAdd(product, d[0], MulAdd(minusSum, d[2], d[4]));
-  t[1] = Add(evenA, oddA);
-  t[2] = Sub(evenA, oddA);
-  t[3] = Add(evenB, oddB);
-  t[4] = Sub(evenB, oddB);
-  t[5] = MulAdd(product, d[1], MulAdd(minusSum, d[3], d[5]));
+// What the transforms of n inputs multiply with: the powers of the points, and per pair +-p the coefficients of the product of x^2 - q^2 over the other
+// pairs +-q, lowest power of x^2 first; under `all` over all pairs.
+struct Polynomial {
+  float at[4];
+};
+template <int kN>
+constexpr Polynomial ProductOfPairs(int leftOut) {
+  double c[4] = {1, 0, 0, 0};
+  for (int pair = 0; pair < WinogradPairs(kN); ++pair) {
+    if (pair == leftOut) continue;
+    const double square = WinogradPoint(kN, pair) * WinogradPoint(kN, pair);
+    for (int i = 3; i >= 0; --i) c[i] = (i > 0 ? c[i - 1] : 0) - square * c[i];
+  }
+  return {{static_cast<float>(c[0]), static_cast<float>(c[1]), static_cast<float>(c[2]), static_cast<float>(c[3])}};
+}
+constexpr float Power(int n, int pair, int exponent) {
+  double power = 1;
+  for (int i = 0; i < exponent; ++i) power *= WinogradPoint(n, pair);
+  return static_cast<float>(power);
+}
+template <int kN>
+struct WinogradConstants {
+  static constexpr Polynomial all = ProductOfPairs<kN>(-1);
+  static constexpr Polynomial others[3] = {ProductOfPairs<kN>(0), ProductOfPairs<kN>(1), ProductOfPairs<kN>(2)};
+  static constexpr float powers[3][4] = {{1, Power(kN, 0, 1), Power(kN, 0, 2), Power(kN, 0, 3)},
+                                         {1, Power(kN, 1, 1), Power(kN, 1, 2), Power(kN, 1, 3)},
+                                         {1, Power(kN, 2, 1), Power(kN, 2, 2), Power(kN, 2, 3)}};
+};
+
+// The sum of kTerms values, every second of d, times the coefficients of a polynomial whose highest is 1.
+template <int kTerms, typename V>
+inline V EverySecond(const Polynomial& c, const V* d) {
+  V sum = d[2 * (kTerms - 1)];
+#pragma GCC unroll 4
+  for (int i = kTerms - 2; i >= 0; --i) sum = MulAdd(Set<V>(c.at[i]), d[2 * i], sum);
+  return sum;
 }
 
-template <typename V>
-inline void WinogradIn2(const V* d, V* t) {
-  t[0] = Sub(d[2], d[0]);
-  t[1] = Add(d[1], d[2]);
-  t[2] = Sub(d[2], d[1]);
-  t[3] = Sub(d[3], d[1]);
-}
-
-// One dimension of A^T m: n values to m.
-template <typename V>
-inline void WinogradOut4(const V* m, V* y) {
-  constexpr float a = 5.0f / 8, b = 3.0f / 2;
-  const V sumA = Add(m[1], m[2]), differenceA = Sub(m[1], m[2]);
-  const V sumB = Add(m[3], m[4]), differenceB = Sub(m[3], m[4]);
-  y[0] = Add(m[0], Add(sumA, sumB));
-  y[1] = MulAdd(Set<V>(b), differenceB, Mul(Set<V>(a), differenceA));
-  y[2] = MulAdd(Set<V>(b * b), sumB, Mul(Set<V>(a * a), sumA));
-  y[3] = MulAdd(Set<V>(b * b * b), differenceB, MulAdd(Set<V>(a * a * a), differenceA, m[5]));
-}
-
-template <typename V>
-inline void WinogradOut2(const V* m, V* y) {
-  y[0] = Add(m[0], Add(m[1], m[2]));
-  y[1] = Add(Sub(m[1], m[2]), m[3]);
-}
-
-template <int kM, typename V>
+// One dimension of B^T d: n values to n. The points are symmetric, so that those of a pair share their even and odd parts.
+template <int kN, typename V>
 inline void WinogradIn(const V* d, V* t) {
-  if constexpr (kM == 4) WinogradIn4(d, t);
-  else WinogradIn2(d, t);
+  if constexpr (kN == 1) {
+    t[0] = d[0];
+  } else {
+    constexpr int kPairs = WinogradPairs(kN);
+    using Constants = WinogradConstants<kN>;
+    t[0] = EverySecond<kPairs + 1>(Constants::all, d);
+    t[kN - 1] = EverySecond<kPairs + 1>(Constants::all, d + 1);
+#pragma GCC unroll 3
+    for (int pair = 0; pair < kPairs; ++pair) {
+      const V even = EverySecond<kPairs>(Constants::others[pair], d + 2);
+      V odd = EverySecond<kPairs>(Constants::others[pair], d + 1);
+      if (Constants::powers[pair][1] != 1) odd = Mul(Set<V>(Constants::powers[pair][1]), odd);
+      t[1 + 2 * pair] = Add(even, odd);
+      t[2 + 2 * pair] = Sub(even, odd);
+    }
+  }
 }
-template <int kM, typename V>
-inline void WinogradOut(const V* m, V* y) {
-  if constexpr (kM == 4) WinogradOut4(m, y);
-  else WinogradOut2(m, y);
+
+// One dimension of A^T c: n coefficients to m outputs.
+template <int kN, int kM, typename V>
+inline void WinogradOut(const V* c, V* y) {
+  if constexpr (kN == 1) {
+    y[0] = c[0];
+  } else {
+    constexpr int kPairs = WinogradPairs(kN);
+    V sum[kPairs], difference[kPairs];
+#pragma GCC unroll 3
+    for (int pair = 0; pair < kPairs; ++pair) {
+      sum[pair] = Add(c[1 + 2 * pair], c[2 + 2 * pair]);
+      difference[pair] = Sub(c[1 + 2 * pair], c[2 + 2 * pair]);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < kM; ++j) {
+      V total = j == 0 ? c[0] : j == kM - 1 ? c[kN - 1] : Set<V>(0.0f);
+#pragma GCC unroll 3
+      for (int pair = 0; pair < kPairs; ++pair) {
+        const float power = WinogradConstants<kN>::powers[pair][j];
+        const V part = j % 2 == 0 ? sum[pair] : difference[pair];
+        total = power == 1 ? Add(total, part) : MulAdd(Set<V>(power), part, total);
+      }
+      y[j] = total;
+    }
+  }
 }
 
 // B^T d B for what `load(row, column)` gives; coefficient i goes to out + i * step.
-template <int kM, typename V, typename L>
+template <int kRows, int kColumns, typename V, typename L>
 inline void TransformInput(L load, float* out, ptrdiff_t step) {
-  constexpr int n = kM + 2;
-  V half[n][n];
+  V half[kRows][kColumns];
 #pragma GCC unroll 8
-  for (int x = 0; x < n; ++x) {
-    V column[n], t[n];
+  for (int x = 0; x < kColumns; ++x) {
+    V column[kRows], t[kRows];
 #pragma GCC unroll 8
-    for (int y = 0; y < n; ++y) column[y] = load(y, x);
-    WinogradIn<kM>(column, t);
+    for (int y = 0; y < kRows; ++y) column[y] = load(y, x);
+    WinogradIn<kRows>(column, t);
 #pragma GCC unroll 8
-    for (int y = 0; y < n; ++y) half[y][x] = t[y];
+    for (int y = 0; y < kRows; ++y) half[y][x] = t[y];
   }
 #pragma GCC unroll 8
-  for (int y = 0; y < n; ++y) {
-    V t[n];
-    WinogradIn<kM>(half[y], t);
+  for (int y = 0; y < kRows; ++y) {
+    V t[kColumns];
+    WinogradIn<kColumns>(half[y], t);
 #pragma GCC unroll 8
-    for (int x = 0; x < n; ++x) Store(t[x], out + (y * n + x) * step);
+    for (int x = 0; x < kColumns; ++x) Store(t[x], out + (y * kColumns + x) * step);
   }
 }
 
-template <int kM>
+template <int kRows, int kColumns>
 void InputTiles(const WinogradInputArgs& args) {
   int i = 0;
 #if defined(__AVX512F__)
   // Two tiles at a time, one in each half: neighbours in the output, wherever they come from.
   for (; i + 2 <= args.count; i += 2) {
     const WinogradTile a = args.tiles[i], b = args.tiles[i + 1];
-    TransformInput<kM, Vec>([&](int y, int x) { return Combine(Load<Vec8>(a.at + y * a.row + x * 8), Load<Vec8>(b.at + y * b.row + x * 8)); },
-                            args.out + i * 8, args.outCoefficient);
+    TransformInput<kRows, kColumns, Vec>([&](int y, int x) { return Combine(Load<Vec8>(a.at + y * a.row + x * a.pixel), Load<Vec8>(b.at + y * b.row + x * b.pixel)); },
+                                         args.out + i * 8, args.outCoefficient);
   }
 #endif
   for (; i < args.count; ++i) {
     const WinogradTile a = args.tiles[i];
-    TransformInput<kM, Vec8>([&](int y, int x) { return Load<Vec8>(a.at + y * a.row + x * 8); }, args.out + i * 8, args.outCoefficient);
+    TransformInput<kRows, kColumns, Vec8>([&](int y, int x) { return Load<Vec8>(a.at + y * a.row + x * a.pixel); }, args.out + i * 8, args.outCoefficient);
   }
 }
 
 void WinogradInput(const WinogradInputArgs& args) {
-  if (args.m == 4) InputTiles<4>(args);
-  else InputTiles<2>(args);
+  switch (args.n[0] * 16 + args.n[1]) {
+    case 0x44: return InputTiles<4, 4>(args);
+    case 0x66: return InputTiles<6, 6>(args);
+    case 0x16: return InputTiles<1, 6>(args);
+    case 0x61: return InputTiles<6, 1>(args);
+    case 0x18: return InputTiles<1, 8>(args);
+    case 0x81: return InputTiles<8, 1>(args);
+  }
 }
 
-template <int kM>
+template <int kRowsN, int kRowsM, int kColumnsN, int kColumnsM>
 void OutputTile(const WinogradOutputArgs& args) {
-  constexpr int n = kM + 2;
   const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b), zero = Set<Vec>(0.0f);
   const int vecs = (args.blocks * 8 + kLanes - 1) / kLanes;
   for (int v = 0; v < vecs; ++v) {
     const float* in = args.in + v * kLanes;
-    Vec half[kM][n];
+    Vec half[kRowsM][kColumnsN];
 #pragma GCC unroll 8
-    for (int x = 0; x < n; ++x) {
-      Vec column[n], y[kM];
+    for (int x = 0; x < kColumnsN; ++x) {
+      Vec column[kRowsN], y[kRowsM];
 #pragma GCC unroll 8
-      for (int i = 0; i < n; ++i) column[i] = Load<Vec>(in + (i * n + x) * args.inCoefficient);
-      WinogradOut<kM>(column, y);
+      for (int i = 0; i < kRowsN; ++i) column[i] = Load<Vec>(in + (i * kColumnsN + x) * args.inCoefficient);
+      WinogradOut<kRowsN, kRowsM>(column, y);
 #pragma GCC unroll 8
-      for (int i = 0; i < kM; ++i) half[i][x] = y[i];
+      for (int i = 0; i < kRowsM; ++i) half[i][x] = y[i];
     }
     const Vec bias = Load<Vec>(args.bias + v * kLanes);
     Vec poison = Load<Vec>(args.poison);
 #pragma GCC unroll 8
-    for (int i = 0; i < kM; ++i) {
-      Vec y[kM];
-      WinogradOut<kM>(half[i], y);
+    for (int i = 0; i < kRowsM; ++i) {
+      Vec y[kColumnsM];
+      WinogradOut<kColumnsN, kColumnsM>(half[i], y);
       if (i >= args.rows) break;
 #pragma GCC unroll 8
-      for (int j = 0; j < kM; ++j) {
+      for (int j = 0; j < kColumnsM; ++j) {
         if (j >= args.columns) break;
         poison = MulAdd(zero, y[j], poison);
         Vec r = Add(y[j], bias);
-        const ptrdiff_t at = i * args.outRow + j * 8;
+        const ptrdiff_t at = i * args.outRow + j * args.outPixel;
         if (args.residual) r = Add(r, LoadChannels(args.residual + at, args.outBlock, v, args.blocks));
         if (clips) r = Min(high, Max(low, r));
         StoreChannels(r, args.out + at, args.outBlock, v, args.blocks);
@@ -148,13 +187,22 @@ void OutputTile(const WinogradOutputArgs& args) {
   }
   if (!other) return;
   for (int block = 0; block < args.blocks; ++block) {
-    for (int i = 0; i < args.rows; ++i) ActivateRun(args.out + block * args.outBlock + i * args.outRow, args.columns * 8, args.activation);
+    for (int i = 0; i < args.rows; ++i) {
+      float* row = args.out + block * args.outBlock + i * args.outRow;
+      for (int j = 0; j < args.columns; ++j) ActivateRun(row + j * args.outPixel, 8, args.activation);
+    }
   }
 }
 
 void WinogradOutput(const WinogradOutputArgs& args) {
-  if (args.m == 4) OutputTile<4>(args);
-  else OutputTile<2>(args);
+  switch (args.n[0] * 16 + args.n[1]) {
+    case 0x44: return OutputTile<4, 2, 4, 2>(args);
+    case 0x66: return args.m[0] == 4 ? OutputTile<6, 4, 6, 4>(args) : OutputTile<6, 2, 6, 2>(args);
+    case 0x16: return args.m[1] == 4 ? OutputTile<1, 1, 6, 4>(args) : OutputTile<1, 1, 6, 2>(args);
+    case 0x61: return args.m[0] == 4 ? OutputTile<6, 4, 1, 1>(args) : OutputTile<6, 2, 1, 1>(args);
+    case 0x18: return OutputTile<1, 1, 8, 2>(args);
+    case 0x81: return OutputTile<8, 2, 1, 1>(args);
+  }
 }
 
 }  // namespace

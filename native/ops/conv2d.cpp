@@ -5,8 +5,8 @@
 //   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
-//   winograd4   3x3, stride 1: tiles of 4x4 outputs by 36 products instead of 144
-//   winograd2   the same on tiles of 2x2, for small images
+//   winograd4   3x3 (1x3, 3x1), stride 1: tiles of 4x4 outputs by 36 products instead of 144
+//   winograd2   5x5 (1x5, 5x1, 1x7, 7x1), stride 1: tiles of 2x2 by 36 products instead of 100; and 3x3 on small images
 //   pointwise   1x1: all pixels that it reads are one long row
 //   direct      everything else
 #include "conv2d.h"

@@ -1,8 +1,9 @@
-// conv2d by Winograd's minimal filtering, for 3x3 kernels of stride 1 (kernels/winograd.h has the formulas).
+// conv2d by Winograd's minimal filtering, for small kernels of stride 1 (kernels/winograd.h has the formulas).
 //
-// The image is cut into tiles of m x m outputs, and those into blocks that fit the second cache. For each block:
+// The image is cut into tiles of m x m outputs (m x 1 or 1 x m if the kernel is a column or a row), and those into blocks that fit the second cache; with
+// a dilation d, the pixels of a tile lie d apart. For each block:
 //
-//   V[i][c][tile]  the tiles' inputs, transformed: n * n coefficients i, n = m + 2
+//   V[i][c][tile]  the tiles' inputs, transformed: n * n coefficients i, n = m + kernel - 1
 //   M[i][tile][o]  for each panel of output channels and each i, a product of V[i] and the transformed weights, by the tile kernel
 //   out            M transformed back, with bias, residual and activation
 //
@@ -13,25 +14,44 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <string>
 
+#include "../kernels/winogradPoints.h"
 #include "../runtime/cpu.h"
 #include "conv2d.h"
 
 namespace xcorr {
 namespace {
 
-// G of F(m, 3), (m + 2) x 3 row by row, for the points of kernels/winograd.h.
-std::vector<double> FilterTransform(int m) {
-  const std::vector<double> points = m == 4 ? std::vector<double>{0, 0.625, -0.625, 1.5, -1.5} : std::vector<double>{0, 1, -1};
-  std::vector<double> g;
-  for (double p : points) {
-    double scale = 1;
-    for (double q : points) scale *= p == q ? 1 : p - q;
-    for (double power : {1.0, p, p * p}) g.push_back(power / scale);
+// G of F(m, taps), n x taps row by row, for the points of kernels/winogradPoints.h.
+std::vector<double> FilterTransform(int n, int64_t taps) {
+  if (n == 1) return {1};
+  std::vector<double> points = {0}, g;
+  for (int pair = 0; pair < WinogradPairs(n); ++pair) {
+    points.push_back(WinogradPoint(n, pair));
+    points.push_back(-WinogradPoint(n, pair));
   }
-  for (double infinity : {0.0, 0.0, 1.0}) g.push_back(infinity);
+  for (double p : points) {
+    double scale = 1, power = 1;
+    for (double q : points) scale *= p == q ? 1 : p - q;
+    for (int64_t t = 0; t < taps; ++t, power *= p) g.push_back(power / scale);
+  }
+  for (int64_t t = 0; t < taps; ++t) g.push_back(t + 1 == taps ? 1 : 0);
   return g;
 }
+
+// Tiles along one axis. With a dilation d, outputs d apart make d rows of tiles of their own.
+struct Axis {
+  Axis(int64_t kernel, int64_t outputs, int64_t dilationOf, int most)
+      : taps(kernel), out(outputs), dilation(dilationOf), m(kernel == 1 ? 1 : most), n(static_cast<int>(m + kernel - 1)), perPhase(((out + dilation - 1) / dilation + m - 1) / m) {}
+  int64_t tiles() const { return perPhase * dilation; }
+  // The first output of a tile; how many it has, perhaps none.
+  int64_t First(int64_t tile) const { return tile / perPhase + tile % perPhase * m * dilation; }
+  int Count(int64_t tile) const { return static_cast<int>(std::clamp<int64_t>((out - First(tile) + dilation - 1) / dilation, 0, m)); }
+  int64_t taps, out, dilation;
+  int m, n;
+  int64_t perPhase;
+};
 
 struct Range {
   int64_t begin, end;
@@ -42,8 +62,8 @@ Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / par
 class Winograd : public ConvStep {
  public:
   Winograd(const Conv& conv, int m)
-      : ConvStep(conv, false, Copy::kNone), m_(m), n_(m + 2), coefficients_(n_ * n_), tilesX_((out_.w + m - 1) / m), tiles_((out_.h + m - 1) / m * tilesX_),
-        channels_(in_.blocks * kBlock) {
+      : ConvStep(conv, false, Copy::kNone), rows_(conv_.kh, out_.h, conv_.dilation[0], m), columns_(conv_.kw, out_.w, conv_.dilation[1], m), taps_(conv_.kh * conv_.kw),
+        coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()), channels_(in_.blocks * kBlock) {
     const int64_t tile = conv_.table.tilePixels, widest = conv_.table.tileBlocks * kBlock;
     // V and M of a block fill less than half of the cache; the weights stream through the rest.
     const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * coefficients_ * (channels_ + widest));
@@ -62,13 +82,13 @@ class Winograd : public ConvStep {
       panel.bias = packedFloats_;
       panel.weights = panel.bias + panel.lanes;
       panel.direct = panel.weights + coefficients_ * channels_ * panel.lanes;
-      packedFloats_ = panel.direct + 9 * channels_ * panel.lanes;
+      packedFloats_ = panel.direct + taps_ * channels_ * panel.lanes;
       panels_.push_back(panel);
     }
     for (int64_t c = 0; c < in_.blocks; ++c) {
-      taps_.push_back(c * blockTiles_ * kBlock);
-      for (int64_t i = 0; i < 3; ++i) {
-        for (int64_t j = 0; j < 3; ++j) patchTaps_.push_back((c * coefficients_ + i * n_ + j) * kBlock);
+      blockTaps_.push_back(c * blockTiles_ * kBlock);
+      for (int64_t i = 0; i < conv_.kh; ++i) {
+        for (int64_t j = 0; j < conv_.kw; ++j) patchTaps_.push_back((c * coefficients_ + i * columns_.n + j) * kBlock);
       }
     }
   }
@@ -78,7 +98,7 @@ class Winograd : public ConvStep {
   int64_t workFloats() const override { return fused() ? 0 : blockCount_ * vFloats(); }
 
   void Pack(const float* weight, const float* bias, float* to) const override {
-    const std::vector<double> g = FilterTransform(m_);
+    const std::vector<double> gRows = FilterTransform(rows_.n, conv_.kh), gColumns = FilterTransform(columns_.n, conv_.kw);
     std::vector<double> u(static_cast<size_t>(coefficients_));
     for (const Panel& panel : panels_) {
       for (int64_t l = 0; l < panel.lanes; ++l) {
@@ -86,13 +106,13 @@ class Winograd : public ConvStep {
         const bool real = o < out_.c && l < panel.blocks * kBlock;
         to[panel.bias + l] = real && bias ? bias[o] : 0.0f;
         for (int64_t c = 0; c < channels_; ++c) {
-          const float* w = real && c < in_.c ? weight + (o * in_.c + c) * 9 : nullptr;
-          TransformFilter(g, w, &u);
+          const float* w = real && c < in_.c ? weight + (o * in_.c + c) * taps_ : nullptr;
+          TransformFilter(gRows, gColumns, w, &u);
           for (int64_t i = 0; i < coefficients_; ++i) {
             to[panel.weights + (i * channels_ + c) * panel.lanes + l] = static_cast<float>(u[static_cast<size_t>(i)]);
           }
-          for (int64_t t = 0; t < 9; ++t) {
-            to[panel.direct + ((c / kBlock * 9 + t) * kBlock + c % kBlock) * panel.lanes + l] = w ? w[t] : 0.0f;
+          for (int64_t t = 0; t < taps_; ++t) {
+            to[panel.direct + ((c / kBlock * taps_ + t) * kBlock + c % kBlock) * panel.lanes + l] = w ? w[t] : 0.0f;
           }
         }
       }
@@ -140,25 +160,34 @@ class Winograd : public ConvStep {
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
 
   // G w G^T.
-  void TransformFilter(const std::vector<double>& g, const float* w, std::vector<double>* u) const {
-    for (int y = 0; y < n_; ++y) {
-      for (int x = 0; x < n_; ++x) {
+  void TransformFilter(const std::vector<double>& gRows, const std::vector<double>& gColumns, const float* w, std::vector<double>* u) const {
+    for (int64_t y = 0; y < rows_.n; ++y) {
+      for (int64_t x = 0; x < columns_.n; ++x) {
         double sum = 0;
-        for (int t = 0; w && t < 9; ++t) sum += g[static_cast<size_t>(y * 3 + t / 3)] * g[static_cast<size_t>(x * 3 + t % 3)] * static_cast<double>(w[t]);
-        (*u)[static_cast<size_t>(y * n_ + x)] = sum;
+        for (int64_t t = 0; w && t < taps_; ++t) {
+          sum += gRows[static_cast<size_t>(y * conv_.kh + t / conv_.kw)] * gColumns[static_cast<size_t>(x * conv_.kw + t % conv_.kw)] * static_cast<double>(w[t]);
+        }
+        (*u)[static_cast<size_t>(y * columns_.n + x)] = sum;
       }
     }
   }
 
+  // The input pixel that a tile begins with.
+  struct Corner {
+    int64_t top, left;
+  };
+  Corner CornerOf(int64_t tile) const {
+    return {rows_.First(tile / columns_.tiles()) - conv_.padding.top, columns_.First(tile % columns_.tiles()) - conv_.padding.left};
+  }
+
   // Copies a tile's input, zeros outside the image.
-  void CopyPatch(const float* plane, int64_t top, int64_t left, float* to) const {
-    for (int64_t i = 0; i < n_; ++i) {
-      const bool row = top + i >= 0 && top + i < in_.h;
-      for (int64_t j = 0; j < n_; ++j) {
-        const bool inside = row && left + j >= 0 && left + j < in_.w;
-        float* pixel = to + (i * n_ + j) * kBlock;
-        if (inside) std::memcpy(pixel, plane + ((top + i) * in_.w + left + j) * kBlock, kBlock * sizeof(float));
-        else std::memset(pixel, 0, kBlock * sizeof(float));
+  void CopyPatch(const float* plane, Corner corner, float* to) const {
+    for (int64_t i = 0; i < rows_.n; ++i) {
+      const int64_t y = corner.top + i * rows_.dilation;
+      for (int64_t j = 0; j < columns_.n; ++j, to += kBlock) {
+        const int64_t x = corner.left + j * columns_.dilation;
+        if (y >= 0 && y < in_.h && x >= 0 && x < in_.w) std::memcpy(to, plane + (y * in_.w + x) * kBlock, kBlock * sizeof(float));
+        else std::memset(to, 0, kBlock * sizeof(float));
       }
     }
   }
@@ -168,23 +197,25 @@ class Winograd : public ConvStep {
     // A few tiles at a time: their copies, if they hang over an edge, lie on the stack.
     constexpr int64_t kSome = 8;
     float patches[kSome * 36 * kBlock];
+    Corner corners[kSome];
     WinogradTile sources[kSome];
     for (int64_t first = tiles.begin; first < tiles.end; first += kSome) {
       const int64_t count = std::min(kSome, tiles.end - first);
+      for (int64_t t = 0; t < count; ++t) corners[t] = CornerOf(first + t);
       for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
         const float* plane = in + c * in_.plane() * kBlock;
         for (int64_t t = 0; t < count; ++t) {
-          const int64_t top = (first + t) / tilesX_ * m_ - conv_.padding.top, left = (first + t) % tilesX_ * m_ - conv_.padding.left;
-          if (top >= 0 && left >= 0 && top + n_ <= in_.h && left + n_ <= in_.w) {
-            sources[t] = {plane + (top * in_.w + left) * kBlock, in_.w * kBlock};
+          const auto [top, left] = corners[t];
+          if (top >= 0 && left >= 0 && top + (rows_.n - 1) * rows_.dilation < in_.h && left + (columns_.n - 1) * columns_.dilation < in_.w) {
+            sources[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
           } else {
             float* patch = patches + t * coefficients_ * kBlock;
-            CopyPatch(plane, top, left, patch);
-            sources[t] = {patch, n_ * kBlock};
+            CopyPatch(plane, corners[t], patch);
+            sources[t] = {patch, columns_.n * kBlock, kBlock};
           }
         }
         float* to = v + (c * blockTiles_ + first - tiles.begin) * kBlock;
-        conv_.table.WinogradInput({m_, sources, static_cast<int>(count), to, vStep_});
+        conv_.table.WinogradInput({{rows_.n, columns_.n}, sources, static_cast<int>(count), to, vStep_});
       }
     }
   }
@@ -197,7 +228,7 @@ class Winograd : public ConvStep {
       const Panel& panel = panels_[static_cast<size_t>(p)];
       ConvTileArgs args = {};
       args.inPixel = kBlock;
-      args.taps = taps_.data();
+      args.taps = blockTaps_.data();
       args.tapCount = in_.blocks;
       args.unit = kBlock;
       args.bias = kZeros;
@@ -234,25 +265,29 @@ class Winograd : public ConvStep {
     int rows, columns;
   };
   Place PlaceOf(int64_t tile, const Panel& panel) const {
-    const int64_t y = tile / tilesX_ * m_, x = tile % tilesX_ * m_;
-    return {((panel.firstBlock * out_.h + y) * out_.w + x) * kBlock, static_cast<int>(std::min<int64_t>(m_, out_.h - y)),
-            static_cast<int>(std::min<int64_t>(m_, out_.w - x))};
+    const int64_t y = tile / columns_.tiles(), x = tile % columns_.tiles();
+    return {((panel.firstBlock * out_.h + rows_.First(y)) * out_.w + columns_.First(x)) * kBlock, rows_.Count(y), columns_.Count(x)};
   }
 
   // False if an output was not finite.
   bool TransformBack(Range tiles, const Panel& panel, const float* packed, const float* m, const float* residual, float* out) const {
     float poison[16] = {};
     WinogradOutputArgs args = {};
-    args.m = m_;
+    args.n[0] = rows_.n;
+    args.n[1] = columns_.n;
+    args.m[0] = rows_.m;
+    args.m[1] = columns_.m;
     args.inCoefficient = mStep();
     args.bias = packed + panel.bias;
-    args.outRow = out_.w * kBlock;
+    args.outRow = rows_.dilation * out_.w * kBlock;
+    args.outPixel = columns_.dilation * kBlock;
     args.outBlock = out_.plane() * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
     args.activation = conv_.epilogue.fused;
     args.poison = poison;
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Place place = PlaceOf(t, panel);
+      if (place.rows == 0 || place.columns == 0) continue;
       args.in = m + (t - tiles.begin) * panel.lanes;
       args.residual = residual ? residual + place.at : nullptr;
       args.out = out + place.at;
@@ -271,53 +306,56 @@ class Winograd : public ConvStep {
     args.unit = kBlock;
     args.weights = packed + panel.direct;
     args.bias = packed + panel.bias;
-    args.outPixel = kBlock;
+    args.outPixel = columns_.dilation * kBlock;
     args.outBlock = out_.plane() * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
     args.activation = conv_.epilogue.fused;
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
-      const int64_t top = t / tilesX_ * m_ - conv_.padding.top, left = t % tilesX_ * m_ - conv_.padding.left;
-      for (int64_t c = 0; c < in_.blocks; ++c) CopyPatch(in + c * in_.plane() * kBlock, top, left, patch + c * coefficients_ * kBlock);
       const Place place = PlaceOf(t, panel);
+      if (place.columns == 0) continue;
+      for (int64_t c = 0; c < in_.blocks; ++c) CopyPatch(in + c * in_.plane() * kBlock, CornerOf(t), patch + c * coefficients_ * kBlock);
       for (int64_t y = 0; y < place.rows; ++y) {
-        args.in = patch + y * n_ * kBlock;
+        args.in = patch + y * columns_.n * kBlock;
         args.pixels = place.columns;
-        args.out = out + place.at + y * out_.w * kBlock;
-        args.residual = residual ? residual + place.at + y * out_.w * kBlock : nullptr;
+        const int64_t row = place.at + y * rows_.dilation * out_.w * kBlock;
+        args.out = out + row;
+        args.residual = residual ? residual + row : nullptr;
         conv_.table.ConvTile(args);
       }
     }
   }
 
-  int m_;
-  int64_t n_, coefficients_, tilesX_, tiles_, channels_;
+  Axis rows_, columns_;
+  int64_t taps_, coefficients_, tiles_, channels_;
   int64_t blockCount_ = 1, blockTiles_ = 1, vStep_ = 0, packedFloats_ = 0;
   std::vector<Panel> panels_;
-  std::vector<ptrdiff_t> taps_, patchTaps_;
+  std::vector<ptrdiff_t> blockTaps_, patchTaps_;
 };
 
-Reason AcceptsAnyWinograd(const Conv& c) {
+// Outputs along an axis that the kernel covers, in each phase of a dilation; very many where it has one tap.
+int64_t Outputs(int64_t kernel, int64_t out, int64_t dilation) { return kernel == 1 ? 1 << 20 : out / dilation; }
+
+Reason AcceptsTiles(const Conv& c, int64_t least) {
   if (!c.winograd) return "switched off";
-  if (c.kh != 3 || c.kw != 3) return "kernel not 3x3";
   if (c.groups != 1) return "groups";
   if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
-  if (c.dilation[0] != 1 || c.dilation[1] != 1) return "dilation";
   if (c.x.c < kBlock) return "fewer than 8 input channels";
-  return "";
+  const bool large = Outputs(c.kh, c.y.h, c.dilation[0]) >= least && Outputs(c.kw, c.y.w, c.dilation[1]) >= least;
+  return large ? "" : "output smaller than " + std::to_string(least);
 }
+
+bool IsKernel(const Conv& c, int64_t rows, int64_t columns) { return c.kh == rows && c.kw == columns; }
 
 }  // namespace
 
 Reason AcceptsWinograd4(const Conv& c) {
-  const Reason reason = AcceptsAnyWinograd(c);
-  if (!reason.empty()) return reason;
-  return c.y.h >= 10 && c.y.w >= 10 ? "" : "output smaller than 10x10";
+  const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 1, 3) || IsKernel(c, 3, 1);
+  return kernel ? AcceptsTiles(c, 10) : "kernel not of 3 taps";
 }
 
 Reason AcceptsWinograd2(const Conv& c) {
-  const Reason reason = AcceptsAnyWinograd(c);
-  if (!reason.empty()) return reason;
-  return c.y.h >= 5 && c.y.w >= 5 ? "" : "output smaller than 5x5";
+  const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 5, 5) || IsKernel(c, 1, 5) || IsKernel(c, 5, 1) || IsKernel(c, 1, 7) || IsKernel(c, 7, 1);
+  return kernel ? AcceptsTiles(c, 5) : "kernel not of 3, 5 or 7 taps";
 }
 
 std::unique_ptr<ConvStep> MakeWinograd4(const Conv& conv) { return std::make_unique<Winograd>(conv, 4); }
