@@ -1,8 +1,8 @@
 // One training step of LeNet-5 (batch 64: forward, cross entropy, backward, Adam) here and in tfjs, in turns within one process.
 //
-//   npm run bench:training           tfjs is timed where it can be imported: npm install --prefix bench/peers
-import { createRequire } from "node:module";
+//   npm run bench:training           tfjs is timed where it is installed: npm ci --prefix bench/peers
 import { functional as F, nn, optim, Tensor } from "xcorr";
+import { peer } from "./peers.js";
 
 const BATCH = 64;
 const images = Tensor.rand([BATCH, 1, 28, 28], { seed: 1 });
@@ -69,10 +69,9 @@ async function tfjsStep(tf, backend) {
 
 const engines = new Map([["xcorr", xcorrStep()]]);
 try {
-  const require = createRequire(new URL("./peers/package.json", import.meta.url));
-  const tf = require("@tensorflow/tfjs");
+  const tf = peer("@tensorflow/tfjs");
   for (const backend of ["cpu", "wasm"]) {
-    if (backend === "wasm") require("@tensorflow/tfjs-backend-wasm");
+    peer(`@tensorflow/tfjs-backend-${backend}`);
     try {
       const step = await tfjsStep(tf, backend);
       await step();

@@ -1,0 +1,3 @@
+import { openWith } from "./tfjs.js";
+
+export const open = openWith("cpu");
