@@ -18,7 +18,7 @@ const HELP = `npm run bench -- [options]
   --out file.json  (default bench/results/<date>.json)
   --list           only names the cases`;
 const ENGINES = "xcorr,onnxruntime-node,onnxruntime-web,tfjs-wasm,tfjs-cpu,reference";
-/** An engine whose first run takes longer is timed by that run alone. */
+/** An engine whose second run takes longer is timed by that run alone. */
 const SLOW_MS = 1000;
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
