@@ -41,17 +41,17 @@ inline PanelVec LoadPanel(const float* p, ptrdiff_t second) { return LoadPanel(p
 // What is done to a sum before it is stored: the residual, and limits; other activations come later.
 struct Finish {
   explicit Finish(const LanewiseArgs& a)
-      : residual(a.residual), out(a.out), second(a.outSecond), clips(a.activation.kind == ActivationKind::kClip && !a.activation.affine), low(Set<PanelVec>(a.activation.a)), high(Set<PanelVec>(a.activation.b)) {}
+      : residual(a.residual), out(a.out), second(a.outSecond), clips(a.activation.kind == ActivationKind::kClip && !a.activation.affine), limits(&a.activation) {}
   void operator()(PanelVec y, ptrdiff_t at) const {
     if (residual) y = Add(y, LoadPanel(residual + at, second));
-    if (clips) y = Min(high, Max(low, y));
+    if (clips) y = Min(Set<PanelVec>(limits->b), Max(Set<PanelVec>(limits->a), y));
     StorePanel(y, out + at, second);
   }
   const float* residual;
   float* out;
   ptrdiff_t second;
   bool clips;
-  PanelVec low, high;
+  const Activation* limits;  // read when they are needed: kept in registers, they would push others out
 };
 
 // Adds one column, of which load(i) is row i, to the outputs that are open: to acc[o] with column kColumn - o * kStride of the kernel.
@@ -149,7 +149,7 @@ inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, i
 }
 
 void AnyRow(const LanewiseArgs& args) {
-  constexpr int kPixels = 8;
+  constexpr int kPixels = 6;
   const int64_t reach = (args.kernelColumns - 1) * args.dilation;
   for (int64_t o = 0; o < args.pixels;) {
     const int64_t first = o * args.stride - args.left;
@@ -176,20 +176,24 @@ inline void ForRows(const LanewiseArgs& args) {
   else SlideRows<kRows, kKernel, kStride, kPermuted, false>(args);
 }
 
-// Most rows at once of a kernel, where an instance slides. With 5x5, two rows fill 16 registers; copies that are permuted need more.
-constexpr int MostRows(int kernel, bool permuted) { return kernel == 3 ? kMostRows : kernel == 5 && !permuted ? (kMostRows < 2 ? 1 : 2) : 1; }
-int LanewiseRows(int kernel, bool permuted) { return MostRows(kernel, permuted); }
+// Most rows at once: what fits into the registers, of the kernels that have instances.
+constexpr int MostRows(int kernel, int stride, bool permuted) {
+  if (kernel == 3) return kMostRows == 3 && (permuted || stride == 2) ? 2 : kMostRows;
+  if (kernel == 5 && !permuted && kMostRows > 1) return kMostRows == 3 && stride == 2 ? 1 : 2;
+  return 1;
+}
+int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
 
 template <bool kPermuted>
 inline bool Slide(const LanewiseArgs& args) {
   if (args.kernelRows != args.kernelColumns || !args.evenSteps || args.stride > 2) return false;
   const int kind = static_cast<int>(args.kernelRows * 2 + args.stride);
-  if (kind == 3 * 2 + 1) return ForRows<MostRows(3, kPermuted), 3, 1, kPermuted>(args), true;
-  if (kind == 3 * 2 + 2) return ForRows<MostRows(3, kPermuted), 3, 2, kPermuted>(args), true;
+  if (kind == 3 * 2 + 1) return ForRows<MostRows(3, 1, kPermuted), 3, 1, kPermuted>(args), true;
+  if (kind == 3 * 2 + 2) return ForRows<MostRows(3, 2, kPermuted), 3, 2, kPermuted>(args), true;
   if (kPermuted) return false;
-  if (kind == 5 * 2 + 1) return ForRows<MostRows(5, false), 5, 1, false>(args), true;
-  if (kind == 5 * 2 + 2) return ForRows<MostRows(5, false), 5, 2, false>(args), true;
-  if (kind == 7 * 2 + 1) return ForRows<1, 7, 1, false>(args), true;
+  if (kind == 5 * 2 + 1) return ForRows<MostRows(5, 1, false), 5, 1, false>(args), true;
+  if (kind == 5 * 2 + 2) return ForRows<MostRows(5, 2, false), 5, 2, false>(args), true;
+  if (kind == 7 * 2 + 1) return ForRows<MostRows(7, 1, false), 7, 1, false>(args), true;
   return false;
 }
 

@@ -14,10 +14,10 @@ namespace {
 // Most outputs of a tile, and most vectors of a tile with so many outputs: what fits into 32 registers, or 16.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
 constexpr int kPlaneOuts = 14;
-constexpr int PlaneVecs(int outs) { return outs <= 3 ? 8 : outs <= 6 ? 4 : 2; }
+constexpr int PlaneVecs(int outs) { return outs <= 2 ? 8 : outs == 3 ? 7 : outs <= 6 ? 4 : 2; }
 #else
 constexpr int kPlaneOuts = 6;
-constexpr int PlaneVecs(int outs) { return outs == 1 ? 8 : outs <= 3 ? 4 : 2; }
+constexpr int PlaneVecs(int outs) { return outs == 1 ? 8 : outs == 2 ? 4 : outs == 3 ? 3 : 2; }
 #endif
 
 template <int kOuts, int kVecs>

@@ -12,7 +12,7 @@ struct KernelTable {
   int planeOuts;   // most output channels of a PlanesTile
   int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
   int panelBlocks;  // blocks of 8 channels of a Lanewise
-  int (*LanewiseRows)(int kernel, bool permuted);  // most rows of a Lanewise with a square kernel, evenSteps, and strides of 1 or 2
+  int (*LanewiseRows)(int kernel, int stride, bool permuted);  // most rows of a Lanewise with a square kernel, evenSteps, and strides of 1 or 2
 #define X(kernel, Args) void (*kernel)(const Args&);
 #include "kernels.inc"
 #undef X

@@ -21,7 +21,7 @@ class Lanewise : public ConvStep {
   explicit Lanewise(const Conv& conv)
       : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
         depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == 1 && conv_.dilation[1] == 1) {
-    if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), !depthwise_);
+    if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), static_cast<int>(conv_.stride[0]), !depthwise_);
     zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
     for (int64_t o = 0; !depthwise_ && o < panels_ * lanes_; ++o) {
       const int64_t real = std::min(o, out_.c - 1), lane = o % lanes_;

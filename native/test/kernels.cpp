@@ -180,7 +180,7 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
     args.activation.kind = xcorr::ActivationKind::kLeakyRelu;
     args.activation.a = 0.5f;
   }
-  const int most = even && stride <= 2 ? table.LanewiseRows(kernel, units != 0) : 1;
+  const int most = even && stride <= 2 ? table.LanewiseRows(kernel, stride, units != 0) : 1;
   for (int64_t y = 0; y < lines; y += args.rows) {
     args.rows = static_cast<int>(lines - y < most ? lines - y : most);
     const int64_t top = y * stride - pad;
