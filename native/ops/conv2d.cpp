@@ -11,22 +11,37 @@
 //   direct      everything else
 #include "conv2d.h"
 
+#include <cmath>
+#include <string>
+
 namespace xcorr {
 namespace {
 
 struct Algorithm {
   const char* name;
   Reason (*accepts)(const Conv&);
+  double (*cost)(const Conv&);
   std::unique_ptr<ConvStep> (*make)(const Conv&);
 };
-// In order: the first that accepts the problem runs, the last accepts all.
+// Of those that accept a problem, the one that is expected to be the fastest runs (convCost.h); of equals the first. The last but for small groups accepts all.
+#define XCORR_CONV_ALGORITHM(name, Name) {name, Accepts##Name, Cost##Name, Make##Name}
 constexpr Algorithm kAlgorithms[] = {
-    {"planes", AcceptsPlanes, MakePlanes},
-    {"depthwise", AcceptsDepthwise, MakeDepthwise}, {"smallGroups", AcceptsSmallGroups, MakeSmallGroups},
-    {"stem", AcceptsStem, MakeStem},                {"grouped", AcceptsGrouped, MakeGrouped},
-    {"winograd4", AcceptsWinograd4, MakeWinograd4}, {"winograd2", AcceptsWinograd2, MakeWinograd2},
-    {"pointwise", AcceptsPointwise, MakePointwise}, {"direct", AcceptsDirect, MakeDirect},
+    XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwise", Depthwise), XCORR_CONV_ALGORITHM("smallGroups", SmallGroups),
+    XCORR_CONV_ALGORITHM("stem", Stem),           XCORR_CONV_ALGORITHM("grouped", Grouped),     XCORR_CONV_ALGORITHM("winograd4", Winograd4),
+    XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("pointwise", Pointwise), XCORR_CONV_ALGORITHM("direct", Direct),
 };
+#undef XCORR_CONV_ALGORITHM
+
+std::string WhyNotOthers(const Conv& conv, const Algorithm& chosen, double cost) {
+  std::string why;
+  for (const Algorithm& other : kAlgorithms) {
+    if (&other == &chosen) continue;
+    std::string reason = other.accepts(conv);
+    if (reason.empty()) reason = "expected to take " + std::to_string(static_cast<int>(std::lround(100 * other.cost(conv) / cost))) + " % of the time";
+    why += (why.empty() ? "" : "; ") + std::string(other.name) + ": " + reason;
+  }
+  return why;
+}
 
 }  // namespace
 
@@ -125,19 +140,21 @@ std::unique_ptr<Step> Make_conv2d(const Problem& problem) {
     if (input.dtype != DType::kFloat32) throw Declined("kernels are float32");
   }
   const Conv conv(problem);
-  std::string declined;
+  const Algorithm* best = nullptr;
+  double least = 0;
   for (const Algorithm& algorithm : kAlgorithms) {
-    const Reason reason = algorithm.accepts(conv);
-    if (reason.empty()) {
-      std::unique_ptr<ConvStep> step = algorithm.make(conv);
-      step->Prepare(problem);
-      step->info.algorithm = algorithm.name;
-      step->info.declined = declined;
-      return step;
-    }
-    declined += (declined.empty() ? "" : "; ") + std::string(algorithm.name) + ": " + reason;
+    if (!algorithm.accepts(conv).empty()) continue;
+    const double cost = algorithm.cost(conv);
+    if (best && cost >= least) continue;
+    best = &algorithm;
+    least = cost;
   }
-  throw Declined("no algorithm");
+  if (!best) throw Declined("no algorithm");
+  std::unique_ptr<ConvStep> step = best->make(conv);
+  step->Prepare(problem);
+  step->info.algorithm = best->name;
+  step->info.declined = WhyNotOthers(conv, *best, least);
+  return step;
 }
 
 }  // namespace xcorr

@@ -92,6 +92,7 @@ using Reason = std::string;
 
 #define XCORR_CONV_ALGORITHM(Name) \
   Reason Accepts##Name(const Conv& conv); \
+  double Cost##Name(const Conv& conv);  /* convCost.h */ \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
 XCORR_CONV_ALGORITHM(Planes)     // convPlanes.cpp
 XCORR_CONV_ALGORITHM(Depthwise)  // convLanewise.cpp
@@ -102,7 +103,8 @@ XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
 XCORR_CONV_ALGORITHM(Grouped)
 XCORR_CONV_ALGORITHM(Pointwise)
 XCORR_CONV_ALGORITHM(Direct)
-XCORR_CONV_ALGORITHM(Phases)     // convTransposePhases.cpp, of convTranspose2d
 #undef XCORR_CONV_ALGORITHM
+Reason AcceptsPhases(const Conv& conv);  // convTransposePhases.cpp, of convTranspose2d
+std::unique_ptr<ConvStep> MakePhases(const Conv& conv);
 
 }  // namespace xcorr

@@ -4,7 +4,7 @@
 // A task is some panels of blocks and a run of rows.
 #include <algorithm>
 
-#include "conv2d.h"
+#include "convCost.h"
 
 namespace xcorr {
 namespace {
@@ -135,6 +135,13 @@ Reason AcceptsSmallGroups(const Conv& c) {
   }
   return "";
 }
+
+double CostDepthwise(const Conv& c) {
+  const int64_t panels = (c.y.blocks + c.table.panelBlocks - 1) / c.table.panelBlocks;
+  const double products = static_cast<double>(panels * c.y.plane() * c.kh * c.kw * c.inPerGroup);
+  return 1.5 * products + StreamCost(c.table, static_cast<double>(c.y.blocks * kBlock * c.kh * c.kw * c.inPerGroup));
+}
+double CostSmallGroups(const Conv& c) { return CostDepthwise(c); }
 
 std::unique_ptr<ConvStep> MakeDepthwise(const Conv& conv) { return std::make_unique<Lanewise>(conv); }
 std::unique_ptr<ConvStep> MakeSmallGroups(const Conv& conv) { return std::make_unique<Lanewise>(conv); }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conv2d.h"
+#include "convCost.h"
 
 namespace xcorr {
 namespace {
@@ -139,6 +139,11 @@ Reason AcceptsPlanes(const Conv& c) {
   if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
   if (c.groups != 1) return "groups";
   return c.inPerGroup <= 4 && c.outPerGroup <= kBlock ? "" : "more than 4 input or 8 output channels";
+}
+
+double CostPlanes(const Conv& c) {
+  const int64_t vecs = (c.y.w + c.table.lanes - 1) / c.table.lanes * c.y.h;
+  return 1.6 * static_cast<double>(vecs * c.y.c * c.inPerGroup * c.kh * c.kw) + StreamCost(c.table, static_cast<double>(c.x.c * c.x.plane()));
 }
 
 std::unique_ptr<ConvStep> MakePlanes(const Conv& conv) { return std::make_unique<Planes>(conv); }

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "../runtime/cpu.h"
-#include "conv2d.h"
+#include "convCost.h"
 
 namespace xcorr {
 namespace {
@@ -256,6 +256,22 @@ class Tiles : public ConvStep {
   int64_t packedFloats_ = 0;
 };
 
+double CostOf(const Conv& c, Kind kind) {
+  int64_t channels = kind == Kind::kStem ? c.x.c : Blocks(c.inPerGroup) * kBlock, outBlocks = Blocks(c.outPerGroup), groups = c.groups;
+  if (kind == Kind::kGrouped) {
+    // A panel takes all input channels of the groups that it covers, from as many panels as there are vectors.
+    const int64_t panel = std::max<int64_t>(kBlock, c.table.lanes);
+    channels = std::max<int64_t>(1, panel / c.outPerGroup) * c.inPerGroup;
+    outBlocks = panel / kBlock;
+    groups = (c.y.c + panel - 1) / panel;
+  }
+  const double steps = static_cast<double>(channels * c.kh * c.kw);
+  const bool flat = kind == Kind::kPointwise || 4 * c.y.w < 3 * c.table.tilePixels * ((c.y.w + c.table.tilePixels - 1) / c.table.tilePixels);
+  const double products = flat ? PanelsCost(c.table, outBlocks, c.y.plane(), steps) : static_cast<double>(c.y.h) * PanelsCost(c.table, outBlocks, c.y.w, steps);
+  const double copied = c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0;
+  return static_cast<double>(groups) * products + StreamCost(c.table, copied + steps * static_cast<double>(c.y.c));
+}
+
 }  // namespace
 
 Reason AcceptsStem(const Conv& c) {
@@ -264,17 +280,24 @@ Reason AcceptsStem(const Conv& c) {
   return c.x.c <= 4 ? "" : "more than 4 input channels";
 }
 
+bool FillsBlocks(const Conv& c) { return c.groups == 1 || (c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0); }
+
 Reason AcceptsGrouped(const Conv& c) {
   if (c.groups == 1) return "one group";
-  return c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0 ? "groups fill blocks of 8 channels" : "";
+  return FillsBlocks(c) ? "groups fill blocks of 8 channels" : "";
 }
 
 Reason AcceptsPointwise(const Conv& c) {
   if (c.kh != 1 || c.kw != 1) return "kernel larger than 1x1";
-  return c.padding.any() ? "padding" : "";
+  return c.padding.any() ? "padding" : AcceptsDirect(c);
 }
 
-Reason AcceptsDirect(const Conv&) { return ""; }
+Reason AcceptsDirect(const Conv& c) { return FillsBlocks(c) ? "" : "groups that do not fill blocks of 8 channels"; }
+
+double CostStem(const Conv& c) { return CostOf(c, Kind::kStem); }
+double CostGrouped(const Conv& c) { return CostOf(c, Kind::kGrouped); }
+double CostPointwise(const Conv& c) { return CostOf(c, Kind::kPointwise); }
+double CostDirect(const Conv& c) { return CostOf(c, Kind::kDirect); }
 
 std::unique_ptr<ConvStep> MakeStem(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kStem); }
 std::unique_ptr<ConvStep> MakeGrouped(const Conv& conv) { return std::make_unique<Tiles>(conv, Kind::kGrouped); }

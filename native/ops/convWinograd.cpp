@@ -18,7 +18,7 @@
 
 #include "../kernels/winogradPoints.h"
 #include "../runtime/cpu.h"
-#include "conv2d.h"
+#include "convCost.h"
 
 namespace xcorr {
 namespace {
@@ -344,6 +344,20 @@ Reason AcceptsTiles(const Conv& c, int64_t least) {
   return large ? "" : "output smaller than " + std::to_string(least);
 }
 
+// Operations on vectors of a transform of n x n numbers to or from r x r: its loads, stores, and columns, then rows.
+double TransformCost(const Axis& rows, const Axis& columns, int r, int c) {
+  return 1.6 * (rows.n * columns.n + columns.n * 2 * rows.n + r * 2 * columns.n + r * c);
+}
+
+double CostOf(const Conv& c, int m) {
+  const Axis rows(c.kh, c.y.h, c.dilation[0], m), columns(c.kw, c.y.w, c.dilation[1], m);
+  const int64_t tiles = rows.tiles() * columns.tiles(), channels = c.x.blocks * kBlock, coefficients = rows.n * columns.n;
+  const double in = static_cast<double>(tiles * channels) / c.table.lanes * TransformCost(rows, columns, rows.n, columns.n);
+  const double out = static_cast<double>(tiles * ((c.y.blocks * kBlock + c.table.lanes - 1) / c.table.lanes)) * TransformCost(rows, columns, rows.m, columns.m);
+  const double products = static_cast<double>(coefficients) * PanelsCost(c.table, c.y.blocks, tiles, static_cast<double>(channels));
+  return in + out + products + StreamCost(c.table, static_cast<double>(coefficients * channels * c.y.c));
+}
+
 bool IsKernel(const Conv& c, int64_t rows, int64_t columns) { return c.kh == rows && c.kw == columns; }
 
 }  // namespace
@@ -357,6 +371,9 @@ Reason AcceptsWinograd2(const Conv& c) {
   const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 5, 5) || IsKernel(c, 1, 5) || IsKernel(c, 5, 1) || IsKernel(c, 1, 7) || IsKernel(c, 7, 1);
   return kernel ? AcceptsTiles(c, 5) : "kernel not of 3, 5 or 7 taps";
 }
+
+double CostWinograd4(const Conv& c) { return CostOf(c, 4); }
+double CostWinograd2(const Conv& c) { return CostOf(c, 2); }
 
 std::unique_ptr<ConvStep> MakeWinograd4(const Conv& conv) { return std::make_unique<Winograd>(conv, 4); }
 std::unique_ptr<ConvStep> MakeWinograd2(const Conv& conv) { return std::make_unique<Winograd>(conv, 2); }

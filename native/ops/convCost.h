@@ -1,0 +1,34 @@
+// What an algorithm of conv2d is expected to cost, on one thread, in multiply-adds of vectors: what the machine could do meanwhile if it did nothing
+// else. Only ratios between algorithms matter. The weights of a network are read from afar in every run, since those of other layers
+// have taken their place in the caches.
+//
+// The constants were fitted to measured times of the layers of common networks on AVX2 and AVX-512 (docs/performance.md).
+#pragma once
+#include "conv2d.h"
+
+namespace xcorr {
+
+// Of `pixels` outputs in tiles of nearly equal size, `vecs` vectors each, from `steps` inputs per output.
+inline double TileCost(const KernelTable& t, int64_t pixels, int64_t vecs, double steps) {
+  const int64_t tiles = (pixels + t.tilePixels - 1) / t.tilePixels;
+  const double perTile = static_cast<double>(pixels) / static_cast<double>(tiles), v = static_cast<double>(vecs);
+  // A sum can take its next number only when the one before is in: 4 cycles, with one or two vectors a cycle. And each pixel and each vector of
+  // weights is a load.
+  const double perCycle = t.lanes > 8 ? 1 : 2;
+  const double step = std::max({perTile * v, 4 * perCycle, (perTile * perCycle / 2 + v) * 1.1});
+  return static_cast<double>(tiles) * (steps * step + 24 + 3 * perTile * v);
+}
+
+// Of all panels of `blocks` blocks of outputs.
+inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, double steps) {
+  double cost = 0;
+  for (int64_t b = 0; b < blocks; b += t.tileBlocks) {
+    cost += TileCost(t, pixels, PanelLanes(t, std::min<int64_t>(t.tileBlocks, blocks - b)) / t.lanes, steps);
+  }
+  return cost;
+}
+
+// Of numbers that are brought in from afar, or copied.
+inline double StreamCost(const KernelTable& t, double floats) { return floats / (t.lanes > 8 ? 3 : 1.5); }
+
+}  // namespace xcorr
