@@ -148,6 +148,7 @@ struct LayoutArgs {
   ptrdiff_t plane;
   int64_t pixels;
   int lanes;
+  ptrdiff_t ahead;  // planes that are written are asked for this many floats before
 };
 
 // out[l] = sum over p of in[p * 8 + l].

@@ -56,8 +56,8 @@ inline XCORR_VEC_8 Permute(XCORR_VEC_8 a, const int32_t* places) {
   return {_mm256_permutevar8x32_ps(a.v, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(places)))};
 }
 
-// Lane l of row r becomes lane r of row l.
-inline void Transpose(XCORR_VEC_8 (&r)[8]) {
+// Lane l of row r becomes lane r of row l. Inline, or the rows would go through memory.
+[[gnu::always_inline]] inline void Transpose(XCORR_VEC_8 (&r)[8]) {
   __m256 pairs[8], fours[8];
 #pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {

@@ -230,8 +230,8 @@ void TestLayout(const KernelTable& table, int pixels, int lanes) {
   const size_t plane = size + 3;
   const std::vector<float> planes = Fill(plane * 8);
   std::vector<float> block((size + 1) * 8, kGuard), back(plane * 8, kGuard);
-  table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes});
-  table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes});
+  table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 0});
+  table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 64});
   double sums[8];
   table.SumPixels({block.data(), sums, pixels});
   for (size_t l = 0; l < 8; ++l) {
