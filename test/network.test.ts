@@ -45,6 +45,39 @@ it("inputs may change as soon as run has been called", async () => {
   net.dispose();
 }, 60_000);
 
+it("a short run is through with its inputs when run returns, and writes nothing but its own results", async () => {
+  const layers = [new nn.Conv2d(1, 1, 3, { padding: 1, seed: 1 }), new nn.ReLU()];
+  for (const size of [16, 96]) {
+    const net = compile(new nn.Sequential(...layers), Tensor.zeros([1, 1, size, size]));
+    const inputs = Array.from({ length: 20 }, (_, i) =>
+      Tensor.randn([1, 1, size, size], { seed: i }),
+    );
+    const results: Tensor[] = [];
+    for (const input of inputs) {
+      const given = input.clone();
+      const pending = net.run({ input: given });
+      expect(given.data).toEqual(input.data);
+      (given.data as Float32Array).fill(Number.NaN);
+      results.push((await pending).output);
+    }
+    inputs.forEach((input, i) => {
+      const { output } = net.runSync({ input });
+      expect(output.data).toEqual(results[i].data);
+      (output.data as Float32Array).fill(0);
+    });
+    net.dispose();
+  }
+});
+
+it("a loop of runs with large results keeps a bounded amount of memory", async () => {
+  const input = Tensor.zeros([1, 1, 512, 512]);
+  const net = compile(new nn.Sequential(new nn.Conv2d(1, 4, 3, { padding: 1 })), input);
+  for (let i = 0; i < 300; i++) await net.run({ input });
+  // 1.2 GB of results have been made by now.
+  expect(process.memoryUsage().rss / 2 ** 20).toBeLessThan(700);
+  net.dispose();
+}, 60_000);
+
 it("an abort rejects with the signal's reason, before and during a run", async () => {
   const net = compile(big, x);
   await net.run({ input: x });

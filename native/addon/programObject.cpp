@@ -13,11 +13,11 @@
 namespace xcorr {
 namespace {
 
-// The memory of one run at a time, and what is known of that run.
+// An arena, and what is known of the run on it.
 struct ArenaState {
-  explicit ArenaState(std::shared_ptr<Program> p) : program(std::move(p)), memory(program->NewArena()) {}
+  explicit ArenaState(std::shared_ptr<Program> p) : program(std::move(p)), arena(program->NewArena()) {}
   std::shared_ptr<Program> program;
-  AlignedBuffer memory;
+  Arena arena;
   std::vector<double> milliseconds;  // per step, if it was timed
   std::atomic<bool> cancelled{false};
   std::atomic<bool> busy{false};
@@ -116,7 +116,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return *value.As<Napi::External<ArenaHolder>>().Data();
   }
 
-  ArenaState& Arena(const Napi::Value& value) {
+  ArenaState& Idle(const Napi::Value& value) {
     ArenaHolder& holder = Holder(value);
     if (!holder || holder->program != program_ || holder->busy) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected an idle arena of this program");
     return *holder;
@@ -124,15 +124,27 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   // (arena, [typed array per input]): a run begins
   Napi::Value Begin(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    ArenaState& arena = Arena(info[0]);
-    arena.cancelled = false;
-    arena.milliseconds.clear();
-    const std::vector<size_t>& inputs = Get(env).inputs();
-    const Napi::Array data = info[1].As<Napi::Array>();
-    if (!info[1].IsArray() || data.Length() != inputs.size()) throw Napi::TypeError::New(env, "xcorr addon: expected one typed array per input");
-    for (size_t k = 0; k < inputs.size(); ++k) WriteValue(arena, inputs[k], data.Get(static_cast<uint32_t>(k)), "an input");
-    return env.Undefined();
+    Bring(Idle(info[0]), ReadInputs(info[1]), false);
+    return info.Env().Undefined();
+  }
+
+  std::vector<void*> ReadInputs(const Napi::Value& value) {
+    const Program& program = Get(value.Env());
+    const Napi::Array list = value.As<Napi::Array>();
+    if (!value.IsArray() || list.Length() != program.inputs().size()) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected one typed array per input");
+    std::vector<void*> data;
+    for (size_t value : program.inputs()) data.push_back(BytesOf(list.Get(static_cast<uint32_t>(data.size())), PlainBytes(program, value), "an input"));
+    return data;
+  }
+
+  // A run begins, with its inputs' elements in the arena; or, if `lent`, where they are.
+  void Bring(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
+    state.cancelled = false;
+    state.milliseconds.clear();
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      const size_t value = program_->inputs()[k];
+      if (!lent || !program_->Lend(state.arena, value, inputs[k])) Write(state, value, inputs[k]);
+    }
   }
 
   struct Range {
@@ -149,33 +161,55 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return range;
   }
 
-  static size_t ResultBytes(const Program& program, size_t value) {
+  static size_t PlainBytes(const Program& program, size_t value) {
     const TensorDesc& type = program.type(value);
     return static_cast<size_t>(type.Elements()) * SizeOf(type.dtype);
   }
 
   // On any thread: the steps, then the results, if they are wanted, to where `into` says; null: not now. False if it was cancelled.
-  static bool Execute(ArenaState& arena, const Range& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into) {
-    const Program& program = *arena.program;
+  static bool Execute(ArenaState& state, const Range& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into) {
+    const Program& program = *state.program;
     const auto before = std::chrono::steady_clock::now();
     TeamLease lease(pace.alone.under() ? 1 : threads);
-    if (timed) arena.milliseconds.resize(program.stepCount());
-    if (!program.Run(lease.team(), arena.memory, range.first, range.last, &arena.cancelled, timed ? arena.milliseconds.data() : nullptr)) return false;
-    if (!range.finish) return true;
+    if (timed) state.milliseconds.resize(program.stepCount());
+    // All steps in one go write their results in place.
+    const bool whole = range.first == 0 && range.last == program.stepCount();
+    std::vector<size_t> copied;
     for (size_t k = 0; k < into.size(); ++k) {
-      if (into[k]) program.Read(lease.team(), arena.memory, program.results()[k], into[k]);
+      if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);
     }
+    const bool ended = program.Run(lease.team(), state.arena, range.first, range.last, &state.cancelled, timed ? state.milliseconds.data() : nullptr);
+    for (size_t k : copied) {
+      if (ended) program.Read(lease.team(), state.arena, program.results()[k], into[k]);
+    }
+    program.Recall(state.arena);
     const auto took = std::chrono::steady_clock::now() - before;
-    pace.alone.Took(took);
-    pace.atOnce.Took(took);
-    return true;
+    if (ended && range.finish) {
+      pace.alone.Took(took);
+      pace.atOnce.Took(took);
+    }
+    return ended;
   }
 
-  // Large results of an asynchronous run, per result; nothing for small ones.
+  // Where a run at once puts its results. Large ones lie in kept memory if `kept`.
+  struct Results {
+    Results(Napi::Env env, const Program& program, bool wanted, bool kept) : list(Napi::Array::New(env)) {
+      for (size_t k = 0; wanted && k < program.results().size(); ++k) {
+        const size_t bytes = PlainBytes(program, program.results()[k]);
+        const Napi::ArrayBuffer buffer = kept && bytes >= kLargeResult ? Adopt(env, TakeResultMemory(bytes)) : Napi::ArrayBuffer::New(env, bytes);
+        list.Set(static_cast<uint32_t>(k), buffer);
+        into.push_back(Napi::ArrayBuffer(buffer).Data());
+      }
+    }
+    Napi::Array list;  // of ArrayBuffers
+    std::vector<void*> into;
+  };
+
+  // Likewise of a run on another thread, which cannot make ArrayBuffers: nothing yet for small ones.
   struct LargeResults {
     LargeResults(const Program& program, bool wanted) {
       for (size_t k = 0; wanted && k < program.results().size(); ++k) {
-        const size_t bytes = ResultBytes(program, program.results()[k]);
+        const size_t bytes = PlainBytes(program, program.results()[k]);
         memory.push_back(bytes < kLargeResult ? AlignedBuffer() : TakeResultMemory(bytes));
         into.push_back(memory.back().data());
       }
@@ -184,33 +218,36 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     std::vector<void*> into;
   };
 
-  // On the JavaScript thread: an ArrayBuffer per result.
-  static Napi::Value Results(Napi::Env env, const ArenaState& arena, LargeResults* large) {
-    const Program& program = *arena.program;
+  // Back on the JavaScript thread: an ArrayBuffer per result.
+  static Napi::Value Finish(Napi::Env env, const ArenaState& state, LargeResults* large) {
+    const Program& program = *state.program;
     const Napi::Array list = Napi::Array::New(env, large->memory.size());
     for (size_t k = 0; k < large->memory.size(); ++k) {
-      list.Set(static_cast<uint32_t>(k), large->into[k] ? Adopt(env, std::move(large->memory[k])) : Copy(env, program, arena, program.results()[k]));
+      list.Set(static_cast<uint32_t>(k), large->into[k] ? Adopt(env, std::move(large->memory[k])) : Copy(env, program, state, program.results()[k]));
     }
     return list;
   }
 
-  static Napi::Value Copy(Napi::Env env, const Program& program, const ArenaState& arena, size_t value) {
-    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, ResultBytes(program, value));
+  static Napi::ArrayBuffer Copy(Napi::Env env, const Program& program, const ArenaState& state, size_t value) {
+    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, PlainBytes(program, value));
     SerialTeam alone;
-    program.Read(alone, arena.memory, value, buffer.Data());
+    program.Read(alone, state.arena, value, buffer.Data());
     return buffer;
   }
 
   // The memory as an ArrayBuffer, given back to the others when V8 is through with it. Node waits for the event loop to turn before it gives
   // anything back.
-  static Napi::Value Adopt(Napi::Env env, AlignedBuffer memory) {
+  static Napi::ArrayBuffer Adopt(Napi::Env env, AlignedBuffer memory) {
+    // Only when V8 makes a buffer itself does it see how much young buffers hold, and clears them out in 0.2 ms; else they pile up until
+    // a full collection.
+    Napi::ArrayBuffer::New(env, 8);
     auto* owned = new AlignedBuffer(std::move(memory));
     napi_value buffer;
     const auto giveBack = [](napi_env, void*, void* hint) {
       const std::unique_ptr<AlignedBuffer> holder(static_cast<AlignedBuffer*>(hint));
       ReturnResultMemory(std::move(*holder));
     };
-    if (napi_create_external_arraybuffer(env, owned->data(), owned->bytes(), giveBack, owned, &buffer) == napi_ok) return Napi::Value(env, buffer);
+    if (napi_create_external_arraybuffer(env, owned->data(), owned->bytes(), giveBack, owned, &buffer) == napi_ok) return Napi::ArrayBuffer(env, buffer);
     // Some embedders of Node (Electron) allow no memory from outside.
     Napi::ArrayBuffer copy = Napi::ArrayBuffer::New(env, owned->bytes());
     std::memcpy(copy.Data(), owned->data(), owned->bytes());
@@ -218,37 +255,34 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return copy;
   }
 
-  // (arena, first, last, finish) -> ArrayBuffer per result if finish. All of them V8's own: a loop of such calls may never let the event loop
-  // turn.
+  // (arena, first, last, finish, inputs?) -> ArrayBuffer per result if finish. All of them V8's own: a loop of such calls may never let the
+  // event loop turn.
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
     const Range range = ReadRange(info);
-    ArenaState& arena = Arena(info[0]);
-    std::vector<void*> into;
-    const Napi::Array list = Napi::Array::New(env);
-    for (size_t k = 0; range.finish && k < program_->results().size(); ++k) {
-      Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, ResultBytes(*program_, program_->results()[k]));
-      list.Set(static_cast<uint32_t>(k), buffer);
-      into.push_back(buffer.Data());
-    }
-    Execute(arena, range, threads_, *pace_, false, into);
-    return list;
+    ArenaState& state = Idle(info[0]);
+    const Results results(info.Env(), *program_, range.finish, false);
+    if (info[4].IsArray()) Bring(state, ReadInputs(info[4]), true);
+    Execute(state, range, threads_, *pace_, false, results.into);
+    return results.list;
   }
 
-  // (arena, first, last, finish, timed) -> false if it was cancelled, else as run; at once, or a promise of it
+  // (arena, first, last, finish, inputs?, timed) -> false if it was cancelled, else as run; at once, or a promise of it
   Napi::Value RunStepsAsync(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const Range range = ReadRange(info);
-    const bool timed = info[4].ToBoolean();
-    Arena(info[0]);
-    const ArenaHolder arena = Holder(info[0]);
+    ArenaState& state = Idle(info[0]);
+    const bool begins = info[4].IsArray(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
+    const std::vector<void*> inputs = begins ? ReadInputs(info[4]) : std::vector<void*>();
     try {
-      auto large = std::make_shared<LargeResults>(*program_, range.finish);
-      if (pace_->atOnce.under()) {
-        Execute(*arena, range, threads_, *pace_, timed, large->into);
-        return Results(env, *arena, large.get());
+      if (!atOnce) {
+        auto large = std::make_shared<LargeResults>(*program_, range.finish);
+        if (begins) Bring(state, inputs, false);
+        return RunElsewhere(env, Holder(info[0]), range, timed, large);
       }
-      return RunElsewhere(env, arena, range, timed, large);
+      const Results results(env, *program_, range.finish, true);
+      if (begins) Bring(state, inputs, true);
+      if (Execute(state, range, threads_, *pace_, timed, results.into)) return results.list;
+      return Napi::Boolean::New(env, false);
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
     }
@@ -265,7 +299,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
       environment->Post([arena, ended, large, environment, deferred](Napi::Env home) {
         arena->busy = false;
         environment->End(home);
-        deferred->Resolve(ended ? Results(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
+        deferred->Resolve(ended ? Finish(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
       });
     });
     return deferred->Promise();
@@ -273,7 +307,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   // (arena) -> milliseconds per step of its run, if that was timed
   Napi::Value Times(const Napi::CallbackInfo& info) {
-    const std::vector<double>& times = Arena(info[0]).milliseconds;
+    const std::vector<double>& times = Idle(info[0]).milliseconds;
     const Napi::Array list = Napi::Array::New(info.Env(), times.size());
     for (size_t s = 0; s < times.size(); ++s) list.Set(static_cast<uint32_t>(s), times[s]);
     return list;
@@ -281,25 +315,24 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   // (arena, value, typed array): the value's elements into the array
   Napi::Value Read(const Napi::CallbackInfo& info) {
-    ArenaState& arena = Arena(info[0]);
+    const ArenaState& state = Idle(info[0]);
     const size_t value = ReadArenaValue(info[1]);
     SerialTeam alone;
-    program_->Read(alone, arena.memory, value, BytesOf(info[2], ResultBytes(*program_, value), "a result"));
+    program_->Read(alone, state.arena, value, BytesOf(info[2], PlainBytes(*program_, value), "a result"));
     return info.Env().Undefined();
   }
 
   // (arena, value, typed array): the array into the value
   Napi::Value Write(const Napi::CallbackInfo& info) {
-    ArenaState& arena = Arena(info[0]);
-    WriteValue(arena, ReadArenaValue(info[1]), info[2], "a value");
+    ArenaState& state = Idle(info[0]);
+    const size_t value = ReadArenaValue(info[1]);
+    Write(state, value, BytesOf(info[2], PlainBytes(*program_, value), "a value"));
     return info.Env().Undefined();
   }
 
-  void WriteValue(ArenaState& arena, size_t value, const Napi::Value& data, const char* what) {
-    const size_t bytes = ResultBytes(*program_, value);
-    const void* from = BytesOf(data, bytes, what);
-    TeamLease lease(bytes < kLargeInput ? 1 : threads_);
-    program_->Write(lease.team(), arena.memory, value, from);
+  void Write(ArenaState& state, size_t value, const void* data) {
+    TeamLease lease(PlainBytes(*program_, value) < kLargeInput ? 1 : threads_);
+    program_->Write(lease.team(), state.arena, value, data);
   }
 
   size_t ReadArenaValue(const Napi::Value& value) {

@@ -1,12 +1,28 @@
 #include "program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
 #include "../ops/layout.h"
 
 namespace xcorr {
-Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
+namespace {
+
+// Bytes that one task copies.
+constexpr size_t kCopied = 128 << 10;
+
+void Copy(Team& team, const void* from, void* to, size_t bytes) {
+  team.Run(static_cast<int64_t>((bytes + kCopied - 1) / kCopied), [&](int64_t task, int) {
+    const size_t begin = static_cast<size_t>(task) * kCopied;
+    std::memcpy(static_cast<uint8_t*>(to) + begin, static_cast<const uint8_t*>(from) + begin, std::min(kCopied, bytes - begin));
+  });
+}
+
+}  // namespace
+
+Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd)
+    : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
     Problem problem;
@@ -50,41 +66,53 @@ Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd) : 
   }
 }
 
-void* Program::Address(const AlignedBuffer& arena, size_t value) const {
-  if (values_[value].offset >= 0) return arena.data() + values_[value].offset;
+Arena Program::NewArena() const {
+  Arena arena = {AlignedBuffer(arenaBytes_ + scratchBytes_), {}};
+  for (size_t i = 0; i < values_.size(); ++i) arena.places.push_back(Home(arena, i));
+  return arena;
+}
+
+void* Program::Home(const Arena& arena, size_t value) const {
+  if (values_[value].offset >= 0) return arena.memory.data() + values_[value].offset;
   return const_cast<void*>(constantOf_[value]);
 }
 
-void Program::Write(Team& team, const AlignedBuffer& arena, size_t value, const void* plain) const {
+void Program::Write(Team& team, const Arena& arena, size_t value, const void* plain) const {
   const TensorDesc& type = values_[value].type;
-  void* to = Address(arena, value);
-  if (type.layout == Layout::kPlain) {
-    if (type.Bytes()) std::memcpy(to, plain, type.Bytes());
-    return;
-  }
-  PlainToBlocked(kernels_, team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
+  void* to = arena.places[value];
+  if (type.layout == Layout::kPlain) Copy(team, plain, to, type.Bytes());
+  else PlainToBlocked(kernels_, team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
 }
 
-void Program::Read(Team& team, const AlignedBuffer& arena, size_t value, void* plain) const {
+void Program::Read(Team& team, const Arena& arena, size_t value, void* plain) const {
   const TensorDesc& type = values_[value].type;
-  const void* from = Address(arena, value);
-  if (type.layout == Layout::kPlain) {
-    if (type.Bytes()) std::memcpy(plain, from, type.Bytes());
-    return;
-  }
-  BlockedToPlain(kernels_, team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
+  const void* from = arena.places[value];
+  if (type.layout == Layout::kPlain) Copy(team, from, plain, type.Bytes());
+  else BlockedToPlain(kernels_, team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
 }
 
-bool Program::Run(Team& team, const AlignedBuffer& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
-  void* scratch = arena.data() + arenaBytes_;
+bool Program::Lend(Arena& arena, size_t value, void* plain) const {
+  if (values_[value].type.layout != Layout::kPlain) return false;
+  arena.places[value] = plain;
+  return true;
+}
+
+void Program::Recall(Arena& arena) const {
+  for (const std::vector<size_t>* values : {&inputs_, &results_}) {
+    for (size_t i : *values) arena.places[i] = Home(arena, i);
+  }
+}
+
+bool Program::Run(Team& team, const Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
+  void* scratch = arena.memory.data() + arenaBytes_;
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
   for (size_t s = first; s < last; ++s) {
     if (cancelled && cancelled->load(std::memory_order_relaxed)) return false;
     inputs.clear();
     outputs.clear();
-    for (size_t i : places_[s].inputs) inputs.push_back(Address(arena, i));
-    for (size_t i : places_[s].outputs) outputs.push_back(Address(arena, i));
+    for (size_t i : places_[s].inputs) inputs.push_back(arena.places[i]);
+    for (size_t i : places_[s].outputs) outputs.push_back(arena.places[i]);
     const auto before = std::chrono::steady_clock::now();
     steps_[s]->Run(team, inputs.data(), outputs.data(), scratch);
     if (milliseconds) {

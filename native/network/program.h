@@ -31,6 +31,12 @@ struct Plan {
   size_t arenaBytes = 0;
 };
 
+// The memory of one run at a time, and where the values lie: in it, or in memory lent for a run.
+struct Arena {
+  AlignedBuffer memory;
+  std::vector<void*> places;  // per value
+};
+
 class Program {
  public:
   Program(const Plan& plan, const KernelTable& kernels, bool winograd);
@@ -47,21 +53,25 @@ class Program {
   size_t bytes() const { return memory_.bytes(); }
   const std::vector<size_t>& inputs() const { return inputs_; }
   const std::vector<size_t>& results() const { return results_; }
-  // The memory of one run.
-  AlignedBuffer NewArena() const { return AlignedBuffer(arenaBytes_ + scratchBytes_); }
+  Arena NewArena() const;
 
   // A value as row-major elements, copied into or out of an arena.
-  void Write(Team& team, const AlignedBuffer& arena, size_t value, const void* plain) const;
-  void Read(Team& team, const AlignedBuffer& arena, size_t value, void* plain) const;
+  void Write(Team& team, const Arena& arena, size_t value, const void* plain) const;
+  void Read(Team& team, const Arena& arena, size_t value, void* plain) const;
+
+  // Until Recall, an input is read or a result is written where its row-major elements are the caller's, and need not be copied. False if the
+  // arena keeps it in another layout. Nothing is ever written to an input.
+  bool Lend(Arena& arena, size_t value, void* plain) const;
+  void Recall(Arena& arena) const;
 
   // Steps first .. last - 1. Stops before the next step once `cancelled` is true; gives false then. milliseconds: one per step, or null.
-  bool Run(Team& team, const AlignedBuffer& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
+  bool Run(Team& team, const Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
 
  private:
   struct StepPlaces {
     std::vector<size_t> inputs, outputs;
   };
-  void* Address(const AlignedBuffer& arena, size_t value) const;
+  void* Home(const Arena& arena, size_t value) const;
 
   const KernelTable& kernels_;
   ConstantMemory memory_;  // outlives the steps, which keep addresses in it

@@ -53,14 +53,24 @@ export interface NativeProgram {
   begin(arena: Arena, inputs: readonly TypedArray[]): void;
   write(arena: Arena, value: number, data: TypedArray): void;
   read(arena: Arena, value: number, into: TypedArray): void;
-  /** Steps first .. last - 1; the results' elements if `finish`. */
-  run(arena: Arena, first: number, last: number, finish: boolean): ArrayBuffer[];
+  /**
+   * Steps first .. last - 1; the results' elements if `finish`. With `inputs` a run begins: what ends before this returns reads them where
+   * they are.
+   */
+  run(
+    arena: Arena,
+    first: number,
+    last: number,
+    finish: boolean,
+    inputs?: readonly TypedArray[],
+  ): ArrayBuffer[];
   /** Off the calling thread, unless such runs have taken less than it takes to hand them over. false if it was cancelled. */
   runAsync(
     arena: Arena,
     first: number,
     last: number,
     finish: boolean,
+    inputs: readonly TypedArray[] | undefined,
     timed: boolean,
   ): false | ArrayBuffer[] | Promise<false | ArrayBuffer[]>;
   /** Milliseconds per step of the arena's run, if it was timed. */

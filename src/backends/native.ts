@@ -95,6 +95,8 @@ class NativePlanProgram implements Program {
   private readonly program: NativeProgram;
   private readonly infos: readonly NativeStepInfo[];
   private readonly segments: readonly Segment[];
+  /** All steps have kernels: a run is one call. */
+  private readonly whole: boolean;
   /** Outputs that the run makes: neither constants nor inputs. */
   private readonly made: readonly number[];
   /** Arenas of runs that are over, for the next ones. */
@@ -140,14 +142,16 @@ class NativePlanProgram implements Program {
     );
     this.infos = this.program.steps();
     this.segments = segmentsOf(this.infos);
+    this.whole = this.segments.length === 1;
   }
 
   run(inputs: readonly Tensor[]): Tensor[] {
-    const arena = this.begin(inputs);
+    const { arena, given } = this.begin(inputs);
     try {
       let made: ArrayBuffer[] = [];
       for (const { first, last, native } of this.segments) {
-        if (native) made = this.program.run(arena, first, last, last === this.plan.steps.length);
+        const finish = last === this.plan.steps.length;
+        if (native) made = this.program.run(arena, first, last, finish, given);
         else this.runReference(arena, first);
       }
       return this.results(made, inputs);
@@ -188,7 +192,7 @@ class NativePlanProgram implements Program {
     timed: boolean,
     signal?: AbortSignal,
   ): Promise<{ outputs: Tensor[]; times: number[] }> {
-    const arena = this.begin(inputs);
+    const { arena, given } = this.begin(inputs);
     // Outputs that are inputs themselves must be taken before the caller may change them.
     const taken = inputs.map((t, k) =>
       this.plan.outputs.includes(this.plan.inputs[k]) ? t.clone() : t,
@@ -201,7 +205,7 @@ class NativePlanProgram implements Program {
       for (const { first, last, native } of this.segments) {
         if (native) {
           const finish = last === this.plan.steps.length;
-          const running = this.program.runAsync(arena, first, last, finish, timed);
+          const running = this.program.runAsync(arena, first, last, finish, given, timed);
           const ran = running instanceof Promise ? await running : running;
           if (running === ran) await turn();
           if (ran && finish) made = ran;
@@ -223,23 +227,22 @@ class NativePlanProgram implements Program {
     }
   }
 
-  private begin(inputs: readonly Tensor[]): Arena {
+  /** An arena for a run, and the inputs that the run is still to be given: copied, they would be read once more for nothing. */
+  private begin(inputs: readonly Tensor[]): { arena: Arena; given?: TypedArray[] } {
     if (this.disposed)
       throw new DisposedError(
         "program: expected one in use, got one after dispose(); load it again",
       );
+    const data = inputs.map((t) => t.data);
     const arena = this.idle.pop() ?? this.program.open();
     try {
-      this.program.begin(
-        arena,
-        inputs.map((t) => t.data),
-      );
+      if (!this.whole) this.program.begin(arena, data);
     } catch (error) {
       this.program.close(arena);
       throw error;
     }
     this.running++;
-    return arena;
+    return this.whole ? { arena, given: data } : { arena };
   }
 
   private end(arena: Arena): void {
