@@ -54,7 +54,8 @@
         "native/runtime/threadTeam.cpp",
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS"],
+      # The last: an error in a worker that is being terminated cannot be thrown any more, and must not end the process.
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "dependencies": ["isa_scalar"],
       "conditions": [
         ["target_arch=='x64'", {"dependencies": ["isa_sse2", "isa_avx2", "isa_avx512"]}],
