@@ -293,13 +293,16 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
     environment->Begin(env);
     arena->busy = true;
-    Submit([arena, range, threads = threads_, pace = pace_, timed, large, environment, deferred] {
+    auto ended = std::make_shared<bool>(false);
+    const auto run = [arena, range, threads = threads_, pace = pace_, timed, large, environment, ended] {
       if (environment->closed()) return;  // queued by a worker that was terminated since
-      const bool ended = Execute(*arena, range, threads, *pace, timed, large->into);
+      *ended = Execute(*arena, range, threads, *pace, timed, large->into);
+    };
+    Submit(run, [arena, ended, large, environment, deferred] {
       environment->Post([arena, ended, large, environment, deferred](Napi::Env home) {
         arena->busy = false;
         environment->End(home);
-        deferred->Resolve(ended ? Finish(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
+        deferred->Resolve(*ended ? Finish(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
       });
     });
     return deferred->Promise();

@@ -207,29 +207,42 @@ ThreadTeam& ProcessTeam() {
 
 // Threads that run whole jobs; started as they are needed, as many as there are CPUs for us.
 struct Runners {
+  struct Job {
+    std::function<void()> run, report;
+  };
   std::mutex mutex;
   std::condition_variable wake;
-  std::deque<std::function<void()>> jobs;
-  std::atomic<int> waiting{0};        // jobs, for those who look out
-  int threads = 0, idle = 0, awake = 0;  // of the idle ones, `awake` look out
+  std::deque<Job> jobs;
+  std::atomic<int> waiting{0};  // jobs, for the one who looks out
+  int threads = 0, idle = 0;
+  bool watched = false;  // an idle one looks out; two would take turns with the jobs, and CPUs from the team
 
   void Work() {
     Patience patience;
-    for (;;) Take(&patience)();
+    std::function<void()> report = [] {};
+    for (;;) {
+      Job job = Take(std::move(report), &patience);
+      job.run();
+      report = std::move(job.report);
+    }
   }
 
-  std::function<void()> Take(Patience* patience) {
+  // Free first, then `report`: the thread that it wakes may well take this CPU, and send the next job before we go on.
+  Job Take(std::function<void()> report, Patience* patience) {
     std::unique_lock<std::mutex> lock(mutex);
     ++idle;
-    ++awake;
+    const bool watch = !watched;
+    watched = true;
     lock.unlock();
-    patience->Wait([this] { return waiting.load(std::memory_order_relaxed) > 0; });
+    report();
+    report = nullptr;  // we may wait for long, and it holds a network
+    if (watch) patience->Wait([this] { return waiting.load(std::memory_order_relaxed) > 0; });
     lock.lock();
-    --awake;
+    if (watch) watched = false;
     wake.wait(lock, [this] { return !jobs.empty(); });
     --idle;
     patience->Came();
-    std::function<void()> job = std::move(jobs.front());
+    Job job = std::move(jobs.front());
     jobs.pop_front();
     --waiting;
     return job;
@@ -255,21 +268,22 @@ TeamLease::~TeamLease() {
   if (leased_) ProcessTeam().lease().unlock();
 }
 
-void Submit(std::function<void()> job) {
+void Submit(std::function<void()> run, std::function<void()> report) {
   Runners& runners = ProcessRunners();
   {
     std::lock_guard<std::mutex> lock(runners.mutex);
     const bool more = runners.idle <= static_cast<int>(runners.jobs.size()) && runners.threads < DefaultThreads();
     if (more && StartThread([&runners] { runners.Work(); })) ++runners.threads;
     if (runners.threads > 0) {
-      runners.jobs.push_back(std::move(job));
+      runners.jobs.push_back({std::move(run), std::move(report)});
       ++runners.waiting;
-      if (static_cast<int>(runners.jobs.size()) > runners.awake) runners.wake.notify_one();
+      if (!runners.watched || runners.jobs.size() > 1) runners.wake.notify_one();
       return;
     }
   }
   // No thread to be had at all: late is better than never.
-  job();
+  run();
+  report();
 }
 
 }  // namespace xcorr

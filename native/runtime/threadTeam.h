@@ -24,7 +24,8 @@ class TeamLease {
   bool leased_ = false;
 };
 
-// Runs the job on a runner thread, first come first served; here and now if the system has no thread to give.
-void Submit(std::function<void()> job);
+// Runs the job on a runner thread, first come first served; here and now if the system has no thread to give. Then calls `report` from there, as
+// soon as the thread is free for the next.
+void Submit(std::function<void()> run, std::function<void()> report);
 
 }  // namespace xcorr
