@@ -169,8 +169,8 @@ struct UnaryArgs {
   Activation activation;
 };
 
-// out[i] = activation(a[i] op b[i]); an operand with step 0 is one value for all, with step 8 in `period` form one block of 8
-// repeated (per channel of a blocked plane).
+// out[i] = activation(a[i] op b[i] + c[i]), without c if it is null. An operand is full, one number for all, or one block of 8 repeated (a number per
+// channel of a blocked plane).
 enum class Operand : uint8_t { kFull, kScalar, kBlock };
 struct BinaryArgs {
   const float* a;
@@ -180,6 +180,22 @@ struct BinaryArgs {
   Operand aForm, bForm;
   BinaryKind kind;
   Activation activation;
+  const float* c = nullptr;
+  Operand cForm = Operand::kFull;
+};
+
+// Pixels in a row of all blocks of 8 channels of an image:
+//
+//   base = k + factor * sum of the squares of `size` channels, the first `before` before this one;  out = in / base^(3/4), or base itself
+struct ResponseNormArgs {
+  const float* in;
+  float* out;
+  ptrdiff_t plane;  // from one block to the next
+  int64_t blocks, pixels;
+  int64_t size, before;
+  float factor, k;
+  bool threeQuarters;
+  float* squares;   // work: per pixel blocks * 8 + size - 1 numbers
 };
 
 }  // namespace xcorr

@@ -9,6 +9,7 @@
 #include "lanewise.h"
 #include "layout.h"
 #include "planesTile.h"
+#include "responseNorm.h"
 #include "table.h"
 #include "windowRow.h"
 #include "winograd.h"

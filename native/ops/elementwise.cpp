@@ -59,8 +59,11 @@ enum class Form { kFull, kScalar, kChannel, kStrided };
 Form FormOf(const TensorDesc& t, const TensorDesc& y) {
   if (t.shape == y.shape && t.layout == y.layout) return Form::kFull;
   if (t.Elements() == 1) return Form::kScalar;
-  const bool image = y.shape.size() == 4 && t.shape.size() == 4 && t.shape[1] == y.shape[1] && t.shape[2] == 1 && t.shape[3] == 1;
-  return image && (t.shape[0] == y.shape[0] || t.shape[0] == 1) ? Form::kChannel : Form::kStrided;
+  if (y.shape.size() != 4 || t.shape.size() > 4) return Form::kStrided;
+  std::vector<int64_t> shape(4 - t.shape.size(), 1);
+  shape.insert(shape.end(), t.shape.begin(), t.shape.end());
+  const bool perChannel = shape[1] == y.shape[1] && shape[2] == 1 && shape[3] == 1;
+  return perChannel && (shape[0] == y.shape[0] || shape[0] == 1) ? Form::kChannel : Form::kStrided;
 }
 
 struct Binary {
@@ -68,11 +71,12 @@ struct Binary {
   Epilogue epilogue;
   TensorDesc a, b, y;
   Form aForm, bForm;
+  bool residual;
   const KernelTable* table;
 };
 
 // Operands that repeat along several axes: one element at a time along the last axis, which is a run.
-void RunStrided(const Binary& op, Team& team, const float* a, const float* b, float* y) {
+void RunStrided(const Binary& op, Team& team, const float* a, const float* b, const float* residual, float* y) {
   const size_t rank = op.y.shape.size();
   auto strides = [&](const TensorDesc& t) {
     std::vector<int64_t> s(rank, 0);
@@ -87,8 +91,6 @@ void RunStrided(const Binary& op, Team& team, const float* a, const float* b, fl
   const std::vector<int64_t> sa = strides(op.a), sb = strides(op.b);
   const int64_t inner = rank ? op.y.shape[rank - 1] : 1;
   const int64_t rows = inner ? op.y.Elements() / inner : 0;
-
-
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
   team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
     for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
@@ -100,60 +102,74 @@ void RunStrided(const Binary& op, Team& team, const float* a, const float* b, fl
         ib += at * sb[axis];
       }
       op.table->BinaryRun({a + ia, b + ib, y + row * inner, inner, sa[rank - 1] ? Operand::kFull : Operand::kScalar,
-                           sb[rank - 1] ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused});
+                           sb[rank - 1] ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused, residual ? residual + row * inner : nullptr});
     }
   });
 }
 
-// Both operands are full, single, or one number per channel: a run per plane.
-void RunPlanes(const Binary& op, Team& team, const float* a, const float* b, float* y) {
+// Numbers of a plane: 8 of a block or one. Those past the last channel are zero.
+const float* PlaneNumbers(const TensorDesc& t, const float* data, int64_t plane, const TensorDesc& y, float (&buffer)[kBlock]) {
+  const bool blocked = y.layout == Layout::kBlocked;
+  const int64_t lanes = blocked ? kBlock : 1, perImage = blocked ? Blocks(y.shape[1]) : y.shape[1];
+  const int64_t stored = t.layout == Layout::kBlocked ? perImage * kBlock : y.shape[1];
+  const int64_t image = t.Elements() == y.shape[1] ? 0 : plane / perImage, channel = plane % perImage * lanes;
+  const float* from = data + image * stored + channel;
+  if (channel + lanes <= stored) return from;
+  std::fill(std::copy(from, from + (stored - channel), buffer), buffer + kBlock, 0.0f);
+  return buffer;
+}
+
+// Operands that are full, single, or one number per channel: in pieces of planes.
+void RunPlanes(const Binary& op, Team& team, const float* a, const float* b, const float* residual, float* y) {
   const bool blocked = op.y.layout == Layout::kBlocked;
-  const int64_t lanes = blocked ? kBlock : 1;
-  const int64_t channels = blocked ? Blocks(op.y.shape[1]) : op.y.shape[1];
-  const int64_t plane = op.y.shape[2] * op.y.shape[3] * lanes;
-  auto place = [&](Form form, const TensorDesc& t, int64_t task) {
-    if (form == Form::kFull) return task * plane;
-    if (form == Form::kScalar) return int64_t{0};
-    return (t.shape[0] == 1 ? task % channels : task) * lanes;
-  };
+  const int64_t planes = op.y.shape[0] * (blocked ? Blocks(op.y.shape[1]) : op.y.shape[1]);
+  const int64_t plane = op.y.shape[2] * op.y.shape[3] * (blocked ? kBlock : 1), pieces = (plane + kGrain - 1) / kGrain;
   auto operand = [&](Form form) {
     return form == Form::kFull ? Operand::kFull : form == Form::kScalar || !blocked ? Operand::kScalar : Operand::kBlock;
   };
-  team.Run(op.y.shape[0] * channels, [&](int64_t task, int) {
-    op.table->BinaryRun({a + place(op.aForm, op.a, task), b + place(op.bForm, op.b, task), y + task * plane, plane, operand(op.aForm),
-                         operand(op.bForm), op.kind, op.epilogue.fused});
+  team.Run(planes * pieces, [&](int64_t task, int) {
+    const int64_t begin = task % pieces * kGrain, at = task / pieces * plane + begin;
+    float bufferA[kBlock], bufferB[kBlock];
+    auto place = [&](Form form, const TensorDesc& t, const float* data, float (&buffer)[kBlock]) {
+      return form == Form::kFull ? data + at : form == Form::kScalar ? data : PlaneNumbers(t, data, task / pieces, op.y, buffer);
+    };
+    op.table->BinaryRun({place(op.aForm, op.a, a, bufferA), place(op.bForm, op.b, b, bufferB), y + at, std::min(kGrain, plane - begin), operand(op.aForm),
+                         operand(op.bForm), op.kind, op.epilogue.fused, residual ? residual + at : nullptr});
   });
 }
 
 std::unique_ptr<Step> MakeBinary(const Problem& p, BinaryKind kind) {
   RequireFloat32(p);
   const Binary op = {kind, Epilogue(p.attributes), p.inputs[0], p.inputs[1], p.outputs[0], FormOf(p.inputs[0], p.outputs[0]),
-                     FormOf(p.inputs[1], p.outputs[0]), p.kernels};
+                     FormOf(p.inputs[1], p.outputs[0]), p.attributes.Flag("residual"), p.kernels};
   const bool blocked = op.y.layout == Layout::kBlocked;
   const bool strided = op.aForm == Form::kStrided || op.bForm == Form::kStrided;
   if (blocked && strided) throw Declined("a broadcast that the blocked layout does not have");
-  // A per-channel operand of a blocked image must be in blocks itself.
-  for (const auto& [t, form] : {std::pair{op.a, op.aForm}, std::pair{op.b, op.bForm}}) {
-    if (form == Form::kChannel && t.layout != op.y.layout) throw Declined("operands in different layouts");
+  for (const TensorDesc& t : p.inputs) {
+    if (t.layout == Layout::kBlocked && !blocked && t.Elements() > 1) throw Declined("operands in different layouts");
   }
+  if (op.residual && FormOf(p.inputs[2], op.y) != Form::kFull) throw Declined("a residual in another layout");
   const bool flat = op.aForm != Form::kChannel && op.bForm != Form::kChannel && !strided;
+  // Zero op zero is zero but for div, and so are the padding lanes then.
+  const bool single = op.aForm == Form::kScalar || op.bForm == Form::kScalar;
+  const bool clears = blocked && (single || kind == BinaryKind::kDiv || !op.epilogue.zeroStaysZero);
   const int64_t count = op.y.StoredElements();
   return MakeFunction(flat ? "vectors" : strided ? "rows" : "planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    const float *a = In(inputs, 0), *b = In(inputs, 1);
+    const float *a = In(inputs, 0), *b = In(inputs, 1), *residual = op.residual ? In(inputs, 2) : nullptr;
     float* y = Out(outputs);
     if (strided) {
-      RunStrided(op, team, a, b, y);
+      RunStrided(op, team, a, b, residual, y);
     } else if (!flat) {
-      RunPlanes(op, team, a, b, y);
+      RunPlanes(op, team, a, b, residual, y);
     } else {
       const bool fullA = op.aForm == Form::kFull, fullB = op.bForm == Form::kFull;
       InPieces(team, count, [&](int64_t begin, int64_t end) {
         op.table->BinaryRun({fullA ? a + begin : a, fullB ? b + begin : b, y + begin, end - begin, fullA ? Operand::kFull : Operand::kScalar,
-                             fullB ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused});
+                             fullB ? Operand::kFull : Operand::kScalar, op.kind, op.epilogue.fused, residual ? residual + begin : nullptr});
       });
     }
     if (!op.epilogue.rest.empty()) InPieces(team, count, [&](int64_t begin, int64_t end) { op.epilogue.ApplyRest(y + begin, end - begin); });
-    if (blocked) ClearPaddingLanes(Image(op.y), y);
+    if (clears) ClearPaddingLanes(Image(op.y), y);
   });
 }
 

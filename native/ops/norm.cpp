@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "epilogue.h"
 #include "functionStep.h"
 #include "layout.h"
 
 namespace xcorr {
 
+// One pass: x * scale + shift, then the activation.
 std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   RequireFloat32(p);
   const TensorDesc x = p.inputs[0];
@@ -16,94 +18,76 @@ std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   const int64_t channels = x.shape[1], lanes = blocked ? kBlock : 1;
   int64_t pixels = 1;
   for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
-  const int64_t perImage = blocked ? Blocks(channels) : channels;
+  const int64_t perImage = blocked ? Blocks(channels) : channels, plane = pixels * lanes, pieces = (plane + kGrain - 1) / kGrain;
+  const Epilogue epilogue(p.attributes);
+  const bool clears = blocked && !epilogue.zeroStaysZero;
+  const KernelTable* table = p.kernels;
   return MakeFunction("scale and shift", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    team.Run(x.shape[0] * perImage, [&](int64_t task, int) {
-      for (int64_t l = 0; l < lanes; ++l) {
-        const int64_t c = task % perImage * lanes + l;
-        float scale = 0, shift = 0;
-        if (c < channels) {
-          const double factor = In(inputs, 1)[c] / std::sqrt(In(inputs, 4)[c] + eps);
-          scale = static_cast<float>(factor);
-          shift = static_cast<float>(In(inputs, 2)[c] - In(inputs, 3)[c] * factor);
-        }
-        const float* in = In(inputs, 0) + task * pixels * lanes + l;
-        float* out = Out(outputs) + task * pixels * lanes + l;
-        for (int64_t i = 0; i < pixels; ++i) out[i * lanes] = in[i * lanes] * scale + shift;
+    team.Run(x.shape[0] * perImage * pieces, [&](int64_t task, int) {
+      float scale[kBlock] = {}, shift[kBlock] = {};
+      const int64_t first = task / pieces % perImage * lanes;
+      for (int64_t c = first; c < std::min(channels, first + lanes); ++c) {
+        const double factor = In(inputs, 1)[c] / std::sqrt(In(inputs, 4)[c] + eps);
+        scale[c - first] = static_cast<float>(factor);
+        shift[c - first] = static_cast<float>(In(inputs, 2)[c] - In(inputs, 3)[c] * factor);
       }
+      const int64_t begin = task % pieces * kGrain, at = task / pieces * plane + begin, count = std::min(kGrain, plane - begin);
+      const Operand form = blocked ? Operand::kBlock : Operand::kScalar;
+      table->BinaryRun({In(inputs, 0) + at, scale, Out(outputs) + at, count, Operand::kFull, form, BinaryKind::kMul, epilogue.fused, shift, form});
+      epilogue.ApplyRest(Out(outputs) + at, count);
     });
+    if (clears) ClearPaddingLanes(Image(x), Out(outputs));
   });
 }
 
-namespace {
-
-struct ResponseNorm {
-  explicit ResponseNorm(const Problem& p)
-      : size(p.attributes.Int("size", 1)), before((size - 1) / 2), factor(static_cast<float>(p.attributes.Number("alpha", 1e-4) / static_cast<double>(size))),
-        beta(static_cast<float>(p.attributes.Number("beta", 0.75))), k(static_cast<float>(p.attributes.Number("k", 1))), table(p.kernels) {}
-  int64_t size, before;
-  float factor, beta, k;
-  const KernelTable* table;
-};
-
-// w := w^beta. The usual beta = 3/4 is two square roots: sqrt(w) * sqrt(sqrt(w)).
-void Power(const ResponseNorm& norm, float* w, float* buffer, int64_t count) {
-  if (norm.beta != 0.75f) {
-    for (int64_t i = 0; i < count; ++i) w[i] = std::pow(w[i], norm.beta);
-    return;
-  }
-  norm.table->UnaryRun({w, w, count, UnaryKind::kSqrt, {}});
-  norm.table->UnaryRun({w, buffer, count, UnaryKind::kSqrt, {}});
-  norm.table->BinaryRun({w, buffer, w, count, Operand::kFull, Operand::kFull, BinaryKind::kMul, {}});
-}
-
-}  // namespace
-
-// A pixel's channels are brought together, so that the window slides over neighbours in memory.
 std::unique_ptr<Step> Make_localResponseNorm(const Problem& p) {
   RequireFloat32(p);
-  const TensorDesc x = p.inputs[0];
-  const bool blocked = x.layout == Layout::kBlocked;
-  if (x.layout != p.outputs[0].layout) throw Declined("input and output in different layouts");
-  const ResponseNorm norm(p);
-  const int64_t channels = x.shape[1];
+  const TensorDesc& in = p.inputs[0];
+  if (in.layout != p.outputs[0].layout) throw Declined("input and output in different layouts");
   int64_t pixels = 1;
-  for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
-  const int64_t image = (blocked ? Blocks(channels) * kBlock : channels) * pixels;
-  auto place = [=](int64_t c, int64_t i) { return blocked ? (c / kBlock * pixels + i) * kBlock + c % kBlock : c * pixels + i; };
-  return MakeFunction("window of channels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+  for (size_t a = 2; a < in.shape.size(); ++a) pixels *= in.shape[a];
+  const bool blocked = in.layout == Layout::kBlocked;
+  const Image x(TensorDesc{in.dtype, in.layout, {in.shape[0], in.shape[1], 1, pixels}});
+  const double beta = p.attributes.Number("beta", 0.75), alpha = p.attributes.Number("alpha", 1e-4), k = p.attributes.Number("k", 1);
+  ResponseNormArgs all = {};
+  all.plane = pixels * kBlock;
+  all.blocks = x.blocks;
+  all.size = p.attributes.Int("size", 1);
+  all.before = (all.size - 1) / 2;
+  all.factor = static_cast<float>(alpha / static_cast<double>(all.size));
+  all.k = static_cast<float>(k);
+  all.threeQuarters = beta == 0.75;  // the usual one: two square roots
+  const size_t scratch = blocked ? 0 : 2 * static_cast<size_t>(x.blockedFloats()) * sizeof(float);
+  const KernelTable* table = p.kernels;
+  auto run = [=](Team& team, const void* const* inputs, void* const* outputs, void* work) {
+    const float* from = In(inputs, 0);
+    float* to = Out(outputs);
+    if (!blocked) {
+      float* reordered = static_cast<float*>(work);
+      PlainToBlocked(*table, team, x, from, reordered);
+      from = reordered;
+      to = reordered + x.blockedFloats();
+    }
     constexpr int64_t kPixels = 16;
     const int64_t parts = (pixels + kPixels - 1) / kPixels;
-    // Of each pixel: the values; the sums, later their powers; the squares, with zeros for the channels that do not exist.
-    const int64_t row = channels, squares = channels + norm.size;
-    team.Run(x.shape[0] * parts, [&](int64_t task, int) {
-      const float* in = In(inputs, 0) + task / parts * image;
-      float* out = Out(outputs) + task / parts * image;
-      const int64_t first = task % parts * kPixels, count = std::min(pixels - first, kPixels);
-      float* values = ThreadScratch(static_cast<size_t>(kPixels * 3 * row + squares));
-      float *sums = values + kPixels * row, *buffer = sums + kPixels * row, *square = buffer + kPixels * row;
-      std::fill(square, square + squares, 0.0f);
-      for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t i = 0; i < count; ++i) values[i * row + c] = in[place(c, first + i)];
-      }
-      for (int64_t i = 0; i < count; ++i) {
-        const float* v = values + i * row;
-        float* sum = sums + i * row;
-        for (int64_t c = 0; c < channels; ++c) square[norm.before + c] = v[c] * v[c];
-        std::fill(sum, sum + row, 0.0f);
-        for (int64_t t = 0; t < norm.size; ++t) {
-          for (int64_t c = 0; c < channels; ++c) sum[c] += square[c + t];
-        }
-        for (int64_t c = 0; c < channels; ++c) sum[c] = norm.k + norm.factor * sum[c];
-      }
-      Power(norm, sums, buffer, count * row);
-      norm.table->BinaryRun({values, sums, values, count * row, Operand::kFull, Operand::kFull, BinaryKind::kDiv, {}});
-      for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t i = 0; i < count; ++i) out[place(c, first + i)] = values[i * row + c];
+    team.Run(x.n * parts, [&](int64_t task, int) {
+      ResponseNormArgs args = all;
+      const int64_t first = task % parts * kPixels, at = (task / parts * x.blocks * pixels + first) * kBlock;
+      args.in = from + at;
+      args.out = to + at;
+      args.pixels = std::min(kPixels, pixels - first);
+      args.squares = ThreadScratch(static_cast<size_t>(kPixels * (x.blocks * kBlock + args.size - 1)));
+      table->ResponseNorm(args);
+      for (int64_t b = 0; !args.threeQuarters && b < x.blocks; ++b) {
+        const float* number = args.in + b * args.plane;
+        float* base = args.out + b * args.plane;
+        for (int64_t i = 0; i < args.pixels * kBlock; ++i) base[i] = number[i] / std::pow(base[i], static_cast<float>(beta));
       }
     });
-    if (blocked) ClearPaddingLanes(Image(x), Out(outputs));
-  });
+    if (blocked) ClearPaddingLanes(x, to);
+    else BlockedToPlain(*table, team, x, to, Out(outputs));
+  };
+  return MakeFunction("window of channels", run, scratch);
 }
 
 std::unique_ptr<Step> Make_softmax(const Problem& p) {

@@ -1,8 +1,10 @@
 // resize: nearest and linear over the rows and columns of an image, in either layout. The input places and weights of every output row
-// and column are worked out once, when the step is made.
+// and column are worked out once, when the step is made. An input row is brought to the output's width once for all the output rows that it is in.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
+#include "epilogue.h"
 #include "functionStep.h"
 #include "layout.h"
 
@@ -43,6 +45,46 @@ Taps TapsOf(const Problem& p, bool linear, int64_t in, int64_t out, double scale
   return taps;
 }
 
+// An input row at the output's width. kUnit: numbers of a pixel.
+template <int64_t kUnit>
+void Widen(const Taps& columns, bool linear, const float* in, float* out) {
+  const size_t width = columns.first.size();
+  for (size_t x = 0; x < width; ++x, out += kUnit) {
+    const float *left = in + columns.first[x] * kUnit, *right = in + columns.second[x] * kUnit;
+    if (!linear) {
+      std::memcpy(out, left, kUnit * sizeof(float));
+      continue;
+    }
+    const float u = columns.weight[x];
+    for (int64_t l = 0; l < kUnit; ++l) out[l] = (1 - u) * left[l] + u * right[l];
+  }
+}
+
+// The rows that were widened last. Neighbouring output rows are made of the same two.
+class WideRows {
+ public:
+  WideRows(const Taps& columns, bool linear, bool blocked, const float* in, int64_t inRow, float* buffers, int64_t outRow)
+      : columns_(columns), linear_(linear), blocked_(blocked), in_(in), inRow_(inRow), rows_{buffers, buffers + outRow} {}
+
+  const float* Row(int64_t y) {
+    const int64_t slot = y % 2;  // the two that meet are neighbours
+    if (held_[slot] != y) {
+      if (blocked_) Widen<kBlock>(columns_, linear_, in_ + y * inRow_, rows_[slot]);
+      else Widen<1>(columns_, linear_, in_ + y * inRow_, rows_[slot]);
+      held_[slot] = y;
+    }
+    return rows_[slot];
+  }
+
+ private:
+  const Taps& columns_;
+  bool linear_, blocked_;
+  const float* in_;
+  int64_t inRow_;
+  float* rows_[2];
+  int64_t held_[2] = {-1, -1};
+};
+
 }  // namespace
 
 std::unique_ptr<Step> Make_resize(const Problem& p) {
@@ -51,6 +93,8 @@ std::unique_ptr<Step> Make_resize(const Problem& p) {
   if (mode == "cubic") throw Declined("cubic");
   if (p.attributes.Flag("antialias") || p.attributes.Flag("excludeOutside")) throw Declined("antialiasing or excluded taps");
   const TensorDesc &xd = p.inputs[0], &yd = p.outputs[0];
+  const bool hasResidual = p.attributes.Flag("residual");
+  if (hasResidual && p.inputs[1].layout != yd.layout) throw Declined("a residual in another layout");
   if (xd.shape.size() != 4 || xd.layout != yd.layout || xd.shape[0] != yd.shape[0] || xd.shape[1] != yd.shape[1]) throw Declined("not over rows and columns only");
   const Image x(xd), y(yd);
   if (x.plane() == 0 || y.plane() == 0) throw Declined("an empty image");
@@ -59,28 +103,31 @@ std::unique_ptr<Step> Make_resize(const Problem& p) {
   const bool linear = mode == "linear";
   const Taps rows = TapsOf(p, linear, x.h, y.h, scales[2]), columns = TapsOf(p, linear, x.w, y.w, scales[3]);
   const int64_t unit = x.blocked ? kBlock : 1, planes = x.n * (x.blocked ? x.blocks : x.c);
+  const int64_t row = y.w * unit, perTask = std::max<int64_t>(1, kGrain / row), runs = (y.h + perTask - 1) / perTask;
+  const Epilogue epilogue(p.attributes);
+  const bool clears = x.blocked && !epilogue.zeroStaysZero;
+  const KernelTable* table = p.kernels;
   return MakeFunction(linear ? "linear" : "nearest", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    team.Run(planes, [&](int64_t plane, int) {
-      const float* from = In(inputs, 0) + plane * x.plane() * unit;
-      float* to = Out(outputs) + plane * y.plane() * unit;
-      for (int64_t oy = 0; oy < y.h; ++oy) {
-        const float *top = from + rows.first[oy] * x.w * unit, *bottom = from + rows.second[oy] * x.w * unit;
-        const float v = rows.weight[oy];
-        for (int64_t ox = 0; ox < y.w; ++ox, to += unit) {
-          const int64_t left = columns.first[ox] * unit, right = columns.second[ox] * unit;
-          const float u = columns.weight[ox];
-          for (int64_t l = 0; l < unit; ++l) {
-            if (!linear) {
-              to[l] = top[left + l];
-              continue;
-            }
-            const float above = (1 - u) * top[left + l] + u * top[right + l];
-            const float below = (1 - u) * bottom[left + l] + u * bottom[right + l];
-            to[l] = (1 - v) * above + v * below;
-          }
+    team.Run(planes * runs, [&](int64_t task, int) {
+      const int64_t plane = task / runs, first = task % runs * perTask;
+      float* buffers = ThreadScratch(static_cast<size_t>(3 * row));
+      float* mixed = buffers + 2 * row;
+      WideRows wide(columns, linear, x.blocked, In(inputs, 0) + plane * x.plane() * unit, x.w * unit, buffers, row);
+      for (int64_t oy = first; oy < std::min(y.h, first + perTask); ++oy) {
+        const float* result = wide.Row(rows.first[oy]);
+        if (linear) {
+          const float *below = wide.Row(rows.second[oy]), v = rows.weight[oy];
+          for (int64_t i = 0; i < row; ++i) mixed[i] = (1 - v) * result[i] + v * below[i];
+          result = mixed;
         }
+        const int64_t at = (plane * y.h + oy) * row;
+        float* to = Out(outputs) + at;
+        if (hasResidual) table->BinaryRun({result, In(inputs, 1) + at, to, row, Operand::kFull, Operand::kFull, BinaryKind::kAdd, epilogue.fused});
+        else table->UnaryRun({result, to, row, UnaryKind::kActivation, epilogue.fused});
+        epilogue.ApplyRest(to, row);
       }
     });
+    if (clears) ClearPaddingLanes(y, Out(outputs));
   });
 }
 

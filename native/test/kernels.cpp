@@ -218,10 +218,40 @@ void TestElementwise(const KernelTable& table, int64_t count) {
   table.BinaryRun({a.data(), b.data(), out.data(), count, xcorr::Operand::kFull, xcorr::Operand::kFull, xcorr::BinaryKind::kMul, {}});
   for (int64_t i = 0; i < count; ++i) Expect(out[static_cast<size_t>(i)], static_cast<double>(a[static_cast<size_t>(i)]) * b[static_cast<size_t>(i)], table, "BinaryRun");
   Expect(out[static_cast<size_t>(count)], kGuard, table, "BinaryRun guard");
+  // A block of 8 times one number, plus numbers of their own.
+  table.BinaryRun({a.data(), b.data(), out.data(), count, count < 8 ? xcorr::Operand::kFull : xcorr::Operand::kBlock, xcorr::Operand::kScalar, xcorr::BinaryKind::kMul, {}, b.data()});
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) Expect(out[i], static_cast<double>(a[i % 8]) * b[0] + b[i], table, "BinaryRun of blocks");
+  Expect(out[static_cast<size_t>(count)], kGuard, table, "BinaryRun guard");
   table.UnaryRun({a.data(), out.data(), count, xcorr::UnaryKind::kExp, {}});
   for (int64_t i = 0; i < count; ++i) {
     const double expected = std::exp(static_cast<double>(a[static_cast<size_t>(i)]));
     if (!(std::fabs(out[static_cast<size_t>(i)] - expected) <= 3e-7 * expected)) Expect(out[static_cast<size_t>(i)], expected, table, "exp");
+  }
+}
+
+// Windows of `size` channels of `blocks` blocks. A power of integers is not one: the base is compared to the bit, the result nearly.
+void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size) {
+  const size_t plane = static_cast<size_t>(pixels + 1) * 8, channels = static_cast<size_t>(blocks) * 8;
+  const std::vector<float> in = Fill(plane * static_cast<size_t>(blocks));
+  std::vector<float> out(in.size(), kGuard), squares(static_cast<size_t>(pixels) * (channels + static_cast<size_t>(size) - 1));
+  xcorr::ResponseNormArgs args = {in.data(), out.data(), static_cast<ptrdiff_t>(plane), blocks, pixels, size, (size - 1) / 2, 0.5f, 2, false, squares.data()};
+  for (bool power : {false, true}) {
+    args.threeQuarters = power;
+    table.ResponseNorm(args);
+    for (size_t p = 0; p <= static_cast<size_t>(pixels); ++p) {
+      for (size_t c = 0; c < channels; ++c) {
+        double base = 2;
+        for (int64_t t = 0; t < size; ++t) {
+          const int64_t near = static_cast<int64_t>(c) - args.before + t;
+          if (near < 0 || near >= static_cast<int64_t>(channels)) continue;
+          const double v = in[static_cast<size_t>(near / 8) * plane + p * 8 + static_cast<size_t>(near % 8)];
+          base += 0.5 * v * v;
+        }
+        const size_t at = c / 8 * plane + p * 8 + c % 8;
+        const double expected = p == static_cast<size_t>(pixels) ? kGuard : power ? in[at] / std::pow(base, 0.75) : base;
+        if (!(std::fabs(out[at] - expected) <= (power ? 3e-7 * std::fabs(expected) : 0))) Expect(out[at], expected, table, "ResponseNorm");
+      }
+    }
   }
 }
 
@@ -283,7 +313,10 @@ int main() {
     for (int pixels : {1, 7, 8, 9, 35, 70}) {
       for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(*table, pixels, lanes);
     }
-    for (int64_t count : {1, 7, 8, 9, 26}) TestElementwise(*table, count);
+    for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(*table, count);
+    for (int size : {1, 2, 5, 6, 19}) {
+      for (int blocks : {1, 2, 5}) TestResponseNorm(*table, blocks, 3, size);
+    }
     std::printf("%s: %s\n", table->name, failures == before ? "all kernels agree" : "FAILED");
   }
   return failures == 0 ? 0 : 1;

@@ -8,11 +8,13 @@ import { expected, TensorError } from "../core/errors.js";
 import type { Activation, LayoutRule, OpDef, TensorType } from "../core/op.js";
 import { broadcastShapes, broadcastStrides, forEachIndex, sameShape } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
-import { applyActivation } from "./epilogue.js";
-import { broadcastTo, checkCount, checkSameDtype, isImage, sumTo } from "./shared.js";
+import { applyActivation, applyResidual } from "./epilogue.js";
+import { broadcastTo, checkCount, checkSameDtype, checkShapeIs, isImage, sumTo } from "./shared.js";
 
 export interface BinaryAttrs {
   readonly activation?: Activation;
+  /** A last input, of the result's shape, is added before the activation. */
+  readonly residual?: boolean;
   /** mod only: 1 keeps the sign of the dividend, as C's fmod; 0 that of the divisor. */
   readonly fmod?: number;
 }
@@ -103,14 +105,14 @@ function binaryLayout(inputs: readonly TensorType[]): LayoutRule {
   const images = inputs.filter(isImage);
   if (images.length === 0 || inputs.some((t) => t.dtype !== "float32")) return "plain";
   const [n, c, h, w] = broadcastShapes("layout", ...inputs.map((t) => t.shape));
-  const fits = ({ shape }: TensorType) =>
-    sameShape(shape, [n, c, h, w]) ||
-    (shape.length === 4 &&
-      (shape[0] === n || shape[0] === 1) &&
-      shape[1] === c &&
-      shape[2] === 1 &&
-      shape[3] === 1) ||
-    shape.every((size) => size === 1);
+  const fits = ({ shape }: TensorType) => {
+    const [images, ...others] = [...new Array<number>(4 - shape.length).fill(1), ...shape];
+    return (
+      sameShape(shape, [n, c, h, w]) ||
+      ((images === n || images === 1) && sameShape(others, [c, 1, 1])) ||
+      shape.every((size) => size === 1)
+    );
+  };
   return inputs.every(fits) && inputs.some((t) => sameShape(t.shape, [n, c, h, w]))
     ? "follows"
     : "plain";
@@ -119,19 +121,22 @@ function binaryLayout(inputs: readonly TensorType[]): LayoutRule {
 function defineArithmetic(name: string): OpDef<BinaryAttrs> {
   const f = arithmetic[name];
   const carries = ["add", "sub", "mul", "div"].includes(name);
+  const epilogue = name === "mul" ? "residual" : carries ? "activation" : undefined;
   return {
     name,
     elementwise: true,
-    epilogue: carries ? "activation" : undefined,
-    infer(inputs) {
-      checkCount(name, inputs, 2);
+    epilogue,
+    infer(inputs, { residual }) {
+      checkCount(name, inputs, residual ? 3 : 2);
       const [a, b] = inputs;
       if (name !== "pow") checkSameDtype(name, inputs);
       if (a.dtype === "bool" || b.dtype === "bool")
         throw new TensorError(expected(name, "numbers", "bool"));
-      return [{ dtype: a.dtype, shape: broadcastShapes(name, a.shape, b.shape) }];
+      const shape = broadcastShapes(name, a.shape, b.shape);
+      if (residual) checkShapeIs(name, "residual", inputs[2], shape);
+      return [{ dtype: a.dtype, shape }];
     },
-    reference([a, b], attrs, [y]) {
+    reference([a, b, residual], attrs, [y]) {
       if (a.dtype === "int64" && b.dtype === "int64") {
         const [da, db, f64] = [
           a.data as BigInt64Array,
@@ -149,6 +154,7 @@ function defineArithmetic(name: string): OpDef<BinaryAttrs> {
         const value = f(da[ia], db[ib], attrs);
         writeNumber(y, i, truncate ? Math.trunc(value) : value);
       });
+      applyResidual(y, residual);
       applyActivation(y, attrs.activation);
     },
     gradient({ inputs: [a, b], outputs: [y], outputGradients: [dy] }) {

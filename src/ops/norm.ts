@@ -8,11 +8,12 @@
  */
 import { dispatch } from "../core/dispatch.js";
 import { expected, ShapeError, showShape } from "../core/errors.js";
-import type { OpDef } from "../core/op.js";
+import type { Activation, OpDef } from "../core/op.js";
 import { checkOptions, readBoolean, readInt, readNumberOption } from "../core/options.js";
 import { broadcastStrides, forEachIndex, normalizeAxis, sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { batchNormTrainingOp } from "./batchNormTraining.js";
+import { applyActivation } from "./epilogue.js";
 import { checkCount, checkFloat, checkShapeIs, followsOnImages, samePlace } from "./shared.js";
 
 export interface EpsAttrs {
@@ -23,8 +24,13 @@ function checkChannels(op: string, shape: readonly number[]): void {
   if (shape.length < 2) throw new ShapeError(expected(op, "input (N, C, ...)", showShape(shape)));
 }
 
-export const batchNormOp: OpDef<EpsAttrs> = {
+export interface BatchNormAttrs extends EpsAttrs {
+  readonly activation?: Activation;
+}
+
+export const batchNormOp: OpDef<BatchNormAttrs> = {
   name: "batchNorm",
+  epilogue: "activation",
   sight: () => samePlace,
   infer(inputs) {
     checkCount("batchNorm", inputs, 5);
@@ -36,7 +42,7 @@ export const batchNormOp: OpDef<EpsAttrs> = {
     });
     return [{ dtype: x.dtype, shape: x.shape }];
   },
-  reference([x, scale, bias, mean, variance], { eps }, [y]) {
+  reference([x, scale, bias, mean, variance], { eps, activation }, [y]) {
     const channels = x.shape[1];
     const plane = sizeOf(x.shape.slice(2));
     const [from, s, b, m, v] = [x, scale, bias, mean, variance].map(numbersOf);
@@ -44,6 +50,7 @@ export const batchNormOp: OpDef<EpsAttrs> = {
       const c = Math.floor(i / plane) % channels;
       writeNumber(y, i, ((from[i] - m[c]) / Math.sqrt(v[c] + eps)) * s[c] + b[c]);
     }
+    applyActivation(y, activation);
   },
   gradient({ inputs: [x, ...perChannel], attrs: { eps }, outputGradients: [dy] }) {
     const [dx, dScale, dBias, dMean, dVariance] = [x, ...perChannel].map((t) =>

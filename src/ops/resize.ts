@@ -5,11 +5,12 @@
 import { dispatch } from "../core/dispatch.js";
 import { roundHalfEven } from "../core/dtype.js";
 import { expected, OptionError, ShapeError, show, showShape } from "../core/errors.js";
-import type { OpDef } from "../core/op.js";
+import type { Activation, OpDef } from "../core/op.js";
 import { checkOptions, readBoolean, readChoice, readInts } from "../core/options.js";
 import { checkShape, sizeOf } from "../core/shape.js";
 import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
-import { checkCount, isImage } from "./shared.js";
+import { applyActivation, applyResidual } from "./epilogue.js";
+import { checkCount, checkShapeIs, isImage, samePlace } from "./shared.js";
 
 export type Coordinates =
   | "half_pixel"
@@ -33,6 +34,9 @@ export interface ResizeAttrs {
   /** tf_crop_and_resize: begins, then ends, as fractions of the input; else empty. */
   readonly roi: readonly number[];
   readonly extrapolationValue: number;
+  /** A last input, of the result's shape, is added before the activation. */
+  readonly residual?: boolean;
+  readonly activation?: Activation;
 }
 
 /** The input coordinate that output place o of an axis stands for. */
@@ -112,8 +116,9 @@ function taps(o: number, attrs: ResizeAttrs, axis: number, inSize: number): Taps
 
 export const resizeOp: OpDef<ResizeAttrs> = {
   name: "resize",
-  infer(inputs, { sizes }) {
-    checkCount("resize", inputs, 1);
+  epilogue: "residual",
+  infer(inputs, { sizes, residual }) {
+    checkCount("resize", inputs, residual ? 2 : 1);
     const [x] = inputs;
     checkShape("resize", sizes);
     if (sizes.length !== x.shape.length)
@@ -126,9 +131,10 @@ export const resizeOp: OpDef<ResizeAttrs> = {
       );
     if (sizeOf(sizes) > 0 && sizeOf(x.shape) === 0)
       throw new ShapeError(expected("resize", "a non-empty input", showShape(x.shape)));
+    if (residual) checkShapeIs("resize", "residual", inputs[1], sizes);
     return [{ dtype: x.dtype, shape: sizes }];
   },
-  reference([x], attrs, [y]) {
+  reference([x, residual], attrs, [y]) {
     // One axis after the other; an axis that does not change is skipped.
     let shape = [...x.shape];
     let from: ArrayLike<number> = numbersOf(x);
@@ -162,8 +168,11 @@ export const resizeOp: OpDef<ResizeAttrs> = {
     const rounds = y.dtype === "int8" || y.dtype === "uint8" || y.dtype === "int32";
     for (let i = 0; i < y.size; i++) writeNumber(y, i, rounds ? roundHalfEven(from[i]) : from[i]);
     if (outside.size > 0) fillOutside(y, outside, attrs.extrapolationValue);
+    applyResidual(y, residual);
+    applyActivation(y, attrs.activation);
   },
-  sight([x], attrs, axis) {
+  sight([x], attrs, axis, input) {
+    if (input === 1) return samePlace;
     const size = x.shape[2 + axis];
     return (at) => {
       // Outside the result the pattern goes on: it repeats with the sizes.

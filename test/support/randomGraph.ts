@@ -156,11 +156,49 @@ export function randomGraph(seed: number, size = 14): Graph {
     const channels = parts.reduce((sum, v) => sum + channelsOf(v), 0);
     return channels > 48 ? undefined : add("concat", parts, { axis: 1 });
   };
-  /** Squeeze and excite: a gate per channel from the image's mean. */
-  const excite: Step = (x) => {
-    const gate = conv1x1(add("globalAvgPool", [x]), channelsOf(x));
-    return add("mul", [x, add("sigmoid", [gate])]);
+  /** The image's mean, as models write it. */
+  const meanOf = (x: Value): Value => {
+    const axes = [2, 3];
+    const way = below(3);
+    if (way === 0) return add("globalAvgPool", [x]);
+    if (way === 1) return add("reduceMean", [x], { axes, keepDims: true });
+    const shape = [...x.type.shape.slice(0, 2), 1, 1];
+    return add("reshape", [add("reduceMean", [x], { axes, keepDims: false })], { shape });
   };
+  /** Squeeze and excite: a gate per channel from the image's mean; the image may be added again. */
+  const excite: Step = (x) => {
+    const gate = conv1x1(meanOf(x), channelsOf(x));
+    const gated = add("mul", [x, add("sigmoid", [gate])]);
+    return next() < 0.5 ? gated : add("add", next() < 0.5 ? [gated, x] : [x, gated]);
+  };
+  /** Twice the size; two of them may be added. */
+  const upsample: Step = (x) => {
+    const [n, c, h, w] = x.type.shape;
+    if (h > 10 || w > 10) return undefined;
+    const resize = (mode: string): Value =>
+      add("resize", [x], {
+        sizes: [n, c, 2 * h, 2 * w],
+        scales: [1, 1, 2, 2],
+        mode,
+        coordinates: pick(["asymmetric", "half_pixel"]),
+        nearest: "floor",
+        cubicA: -0.75,
+        excludeOutside: false,
+        antialias: false,
+        roi: [],
+        extrapolationValue: 0,
+      });
+    return next() < 0.3
+      ? resize(pick(["nearest", "linear"]))
+      : add("add", [resize("linear"), resize("nearest")]);
+  };
+  const responseNorm: Step = (x) =>
+    add("localResponseNorm", [x], {
+      size: pick([1, 2, 3, 5, 12]),
+      alpha: 0.5,
+      beta: pick([0.75, 0.75, 0.5]),
+      k: pick([1, 2]),
+    });
   const conv1x1 = (x: Value, cout: number): Value =>
     add("conv2d", [x, weight([cout, channelsOf(x), 1, 1], 0.3)], {
       stride: [1, 1],
@@ -212,6 +250,7 @@ export function randomGraph(seed: number, size = 14): Graph {
     ...[padded, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
+    ...[upsample, responseNorm],
   ];
   let last = images[0];
   while (graph.nodes.length < size) {

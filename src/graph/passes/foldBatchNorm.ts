@@ -2,7 +2,8 @@
  * Folds what scales and shifts each channel into the weights before it.
  *
  *   x -> conv2d(w, b) -> batchNorm(g, beta, mean, var)      becomes      x -> conv2d(w * s, (b - mean) * s + beta)
- *   with s = g / sqrt(var + eps), one scale per output channel; and the same for mul, add, sub and div by a constant per channel.
+ *   with s = g / sqrt(var + eps), one scale per output channel; and the same for mul, add, sub and div by a constant per channel. A batchNorm with
+ *   no product in front of it takes in what follows it in the same way.
  *
  * Only when the weights and the numbers are constants, and nothing else reads the result in between.
  */
@@ -33,9 +34,9 @@ export function foldAffine(
 
 /** What a node does to each of `channels` channels, if that is all it does. */
 function affineOf(node: Node, from: Value, channels: number): Affine | undefined {
+  if ("activation" in node.attrs || "residual" in node.attrs) return undefined;
   if (node.op.name === "batchNorm") return batchNormAffine(node, channels);
-  if (!["add", "sub", "mul", "div"].includes(node.op.name) || "activation" in node.attrs)
-    return undefined;
+  if (!["add", "sub", "mul", "div"].includes(node.op.name)) return undefined;
   const [a, b] = node.inputs;
   const other = a === from ? b : a;
   const numbers = other.constant && perChannel(other.constant, from.type.shape.length, channels);
@@ -69,7 +70,7 @@ function perChannel(t: Tensor, rank: number, channels: number): Float64Array | u
   return fits ? Float64Array.from(t.data as Float32Array) : undefined;
 }
 
-/** The output channel of weight i: of conv2d and linear the first axis, of convTranspose2d group and second axis. */
+/** The output channel of weight i: of convTranspose2d group and second axis, of all others the first axis. */
 function channelOf(node: Node, weight: Tensor): (i: number) => number {
   if (node.op.name !== "convTranspose2d") {
     const perOutput = weight.size / weight.shape[0];
@@ -83,8 +84,10 @@ function channelOf(node: Node, weight: Tensor): (i: number) => number {
   };
 }
 
+const foldable = ["conv2d", "convTranspose2d", "linear", "batchNorm"];
+
 function canTake(node: Node | undefined): node is Node {
-  if (!node || !["conv2d", "convTranspose2d", "linear"].includes(node.op.name)) return false;
+  if (!node || !foldable.includes(node.op.name)) return false;
   const plain = !("activation" in node.attrs) && !("residual" in node.attrs);
   return plain && node.inputs.slice(1).every((v) => v.constant?.dtype === "float32");
 }
@@ -103,7 +106,7 @@ export const foldBatchNorm = {
       if (node.outputs[0].type.shape.join() !== from.type.shape.join()) continue;
       const affine = affineOf(node, from, from.type.shape[1]);
       if (!affine) continue;
-      const [x, weight, bias] = product.inputs;
+      const [x, weight, bias, ...statistics] = product.inputs;
       const folded = foldAffine(
         weight.constant as Tensor,
         bias?.constant,
@@ -114,6 +117,7 @@ export const foldBatchNorm = {
         x,
         graph.constant(folded.weight, weight.name),
         graph.constant(folded.bias, bias?.name ?? `${product.name}.bias`),
+        ...statistics,
       ];
       const replaced = graph.replace(node, product.op, inputs, product.attrs);
       graph.remove(new Set([product]));

@@ -42,6 +42,7 @@ export const fuseAdd = {
         if (
           result === residual ||
           product?.op.epilogue !== "residual" ||
+          result.type.dtype !== "float32" ||
           "residual" in product.attrs ||
           "activation" in product.attrs
         )

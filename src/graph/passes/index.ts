@@ -12,6 +12,7 @@ import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
 import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
 import { recogniseActivations } from "./recogniseActivations.js";
+import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
 import { removeDead } from "./removeDead.js";
 import { removeNoOps } from "./removeNoOps.js";
 
@@ -25,6 +26,7 @@ export const passes: readonly Pass[] = [
   removeNoOps, // so that patterns meet their neighbours
   foldConstants, // so that weights are constants
   recogniseActivations, // before the parts of an activation are folded into something else
+  recogniseGlobalPool,
   removeDead, // so that the parts of a recognised activation do not count as readers
   foldBatchNorm, // before activations hide the product in front of them
   foldPad,

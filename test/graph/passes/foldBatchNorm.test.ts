@@ -53,6 +53,16 @@ it("folds into convTranspose2d with groups", () => {
   expect(applyAndCompare(graph, [foldBatchNorm])).toEqual([1]);
 });
 
+it("a batchNorm without a product takes in what scales and shifts after it", () => {
+  const { graph, x } = start();
+  let y = batchNorm(graph, x);
+  for (const name of ["mul", "add"])
+    y = graph.add(op(name), [y, graph.constant(Tensor.rand([4, 1, 1], { seed: 9 }), name)], {})[0];
+  give(graph, y);
+  expect(applyAndCompare(graph, [foldBatchNorm])).toEqual([2]);
+  expect(opsOf(graph)).toEqual(["batchNorm"]);
+});
+
 it("folds mul, add, sub and div by a number per channel or one for all", () => {
   const { graph, x } = start();
   let y = conv(graph, x, 8);
