@@ -35,6 +35,7 @@
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",
         "native/ops/convTransposePhases.cpp",
+        "native/ops/convTransposeScattered.cpp",
         "native/ops/convWeightGradient.cpp",
         "native/ops/convWinograd.cpp",
         "native/ops/data.cpp",

@@ -151,6 +151,17 @@ const pools: Case[] = [
     run: (x, w) => F.convTranspose2d(x, w, { stride: 2, groups: 2 }),
     exact: true,
   },
+  ...[
+    { cin: 9, cout: 1, kernel: [2, 2] },
+    { cin: 16, cout: 3, kernel: [2, 3] },
+    { cin: 7, cout: 5, kernel: [4, 5] },
+  ].map(({ cin, cout, kernel }) => ({
+    name: `convTranspose2d ${cin} to ${cout}, kernels ${kernel} side by side`,
+    inputs: [[2, cin, 5, 17], [cin, cout, ...kernel], [cout]],
+    run: (x: Tensor, w: Tensor, bias: Tensor) =>
+      F.relu(F.convTranspose2d(x, w, { bias, stride: kernel })),
+    exact: true,
+  })),
   {
     name: "linear",
     inputs: [[3, 19], [21, 19], [21]],

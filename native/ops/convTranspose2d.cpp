@@ -1,8 +1,8 @@
-// convTranspose2d: by phases (convTransposePhases.cpp), or, for groups that do not fill blocks of 8 channels, gathered: each output pixel sums the
-// taps that reach it.
+// convTranspose2d: scattered (convTransposeScattered.cpp); by phases (convTransposePhases.cpp); or, for groups that do not fill blocks of 8 channels,
+// gathered: each output pixel sums the taps that reach it.
 #include <algorithm>
 
-#include "conv2d.h"
+#include "convTranspose.h"
 #include "functionStep.h"
 #include "layout.h"
 
@@ -32,11 +32,12 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
   Conv conv(p);  // its weight is (Cin, Cout / groups, Kh, Kw)
   conv.inPerGroup = conv.x.c / conv.groups;
   conv.outPerGroup = conv.weight.shape[1];
-  const Reason declined = AcceptsPhases(conv);
-  if (declined.empty()) {
-    std::unique_ptr<ConvStep> step = MakePhases(conv);
+  const Reason scattered = AcceptsScattered(conv), declined = AcceptsPhases(conv);
+  if (scattered.empty() || declined.empty()) {
+    std::unique_ptr<ConvStep> step = scattered.empty() ? MakeScattered(conv) : MakePhases(conv);
     step->Prepare(p);
-    step->info.algorithm = "phases";
+    step->info.algorithm = scattered.empty() ? "scattered" : "phases";
+    if (!scattered.empty()) step->info.declined = "scattered: " + scattered;
     return step;
   }
   const Image x(p.inputs[0]), y(p.outputs[0]);
@@ -110,7 +111,7 @@ std::unique_ptr<Step> Make_convTranspose2d(const Problem& p) {
     if (!y.blocked) BlockedToPlain(*table, team, y, out, Out(outputs));
   };
   auto step = MakeFunction("gathered", run, static_cast<size_t>(inFloats + weightFloats + outFloats) * sizeof(float));
-  step->info.declined = "phases: " + declined;
+  step->info.declined = "scattered: " + scattered + "; phases: " + declined;
   return step;
 }
 

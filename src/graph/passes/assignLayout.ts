@@ -7,7 +7,7 @@
  * tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. An input
  * of the graph is blocked if an op that prefers blocks reads it, an output if it is made so: what a run takes and gives is plain all the same, and goes into
  * and comes out of blocks as it is copied. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
- * and such ops read a plain image as well.
+ * and such ops read a plain image as well. Nor is it made in blocks, if no such op reads it.
  */
 import type { Layout, Target } from "../../core/backend.js";
 import type { LayoutRule } from "../../core/op.js";
@@ -45,6 +45,10 @@ export const assignLayout = {
           value.layout = "blocked";
       }
     }
+    const readers = graph.readers();
+    const staysPlain = (value: Value): boolean =>
+      value.type.shape[1] <= FEW_CHANNELS &&
+      !readers.get(value)?.some((reader) => ruleOf(reader) === "prefers");
     for (const node of graph.nodes) {
       const rule = ruleOf(node);
       const blocked =
@@ -52,7 +56,9 @@ export const assignLayout = {
         (rule === "follows" && images(node).some((i) => node.inputs[i].layout === "blocked"));
       rules.set(node, rule === "follows" && !blocked ? "plain" : rule);
       if (!blocked) continue;
-      for (const value of node.outputs) if (isImage(value.type)) value.layout = "blocked";
+      for (const value of node.outputs)
+        if (isImage(value.type) && !(rule === "prefers" && staysPlain(value)))
+          value.layout = "blocked";
     }
     return insertReorders(graph, rules);
   },
