@@ -29,6 +29,7 @@
         "native/addon/environment.cpp",
         "native/addon/programObject.cpp",
         "native/network/program.cpp",
+        "native/ops/channels.cpp",
         "native/ops/conv2d.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",

@@ -195,8 +195,17 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       attrs: { alpha: 1, beta: 1, transA: false, transB: false },
     },
   ],
-  batchNorm: [{ inputs: [image, [9], [9], [9], [9]], attrs: { eps: 0.5 } }],
-  localResponseNorm: [{ inputs: [image], attrs: { size: 5, alpha: 0.1, beta: 0.75, k: 1 } }],
+  batchNorm: [{}, { activation: { kind: "sigmoid" } }].map((more) => ({
+    inputs: [image, [9], [9], [9], [9]],
+    attrs: { eps: 0.5, ...more },
+  })),
+  localResponseNorm: [image, [2, 17, 9]].flatMap((shape) =>
+    [
+      { size: 5, alpha: 0.1, beta: 0.75, k: 1 },
+      { size: 4, alpha: 0.5, beta: 0.5, k: 2 },
+      { size: 20, alpha: 0.5, beta: 0.75, k: 2 },
+    ].map((attrs) => ({ inputs: [shape], attrs })),
+  ),
   softmax: [[3, 17], image].flatMap((shape) =>
     shape.map((_, axis) => ({ inputs: [shape], attrs: { axis } })),
   ),
@@ -220,7 +229,13 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   identity: unary(),
   add: binary,
   sub: binary,
-  mul: binary,
+  mul: [
+    ...binary,
+    ...[image, [2, 9, 1, 1], [1, 9, 1, 1], [9, 1, 1], [5, 7]].map((other) => ({
+      inputs: [image, other, image],
+      attrs: { residual: true, activation: { kind: "clip", min: 0, max: 1 } },
+    })),
+  ],
   div: binary,
   maximum: binary,
   minimum: binary,
@@ -230,6 +245,14 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     { inputs: [image], attrs: { perm: [0, 2, 3, 1] } },
     { inputs: [[3, 4, 5]], attrs: { perm: [2, 0, 1] } },
   ],
+  channelShuffle: [
+    { inputs: [image], attrs: { groups: 3 } },
+    { inputs: [[2, 40, 3, 3]], attrs: { groups: 4 } },
+  ],
+  depthToSpace: ["DCR", "CRD"].map((mode) => ({
+    inputs: [[2, 12, 3, 5]],
+    attrs: { blockSize: 2, mode },
+  })),
   concat: [
     { inputs: [image, [2, 3, 5, 7], [2, 8, 5, 7]], attrs: { axis: 1 } },
     { inputs: [image, [2, 9, 1, 7]], attrs: { axis: 2 } },
@@ -240,15 +263,23 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   slice: [
     { inputs: [image], attrs: { starts: [0, 8, 1, 0], sizes: [2, 5, 2, 7], steps: [1, -1, 2, 1] } },
+    { inputs: [image], attrs: { starts: [0, 8, 0, 0], sizes: [2, 4, 5, 7], steps: [1, -2, 1, 1] } },
   ],
-  pad: ["constant", "reflect", "edge", "wrap"].map((mode) => ({
-    inputs: [image],
-    attrs: { pads: [0, 0, 1, 2, 0, 0, 2, -1], mode, value: 1.5 },
-  })),
-  resize: ["nearest", "linear", "cubic"].map((mode) => ({
-    inputs: [image],
-    attrs: { ...resize, mode },
-  })),
+  pad: [
+    ...["constant", "reflect", "edge", "wrap"].map((mode) => ({
+      inputs: [image],
+      attrs: { pads: [0, 0, 1, 2, 0, 0, 2, -1], mode, value: 1.5 },
+    })),
+    { inputs: [image], attrs: { pads: [0, 0, 0, 0, 0, 9, 0, 0], mode: "constant", value: 0 } },
+    { inputs: [image], attrs: { pads: [0, 0, 1, 0, 0, 0, 2, 3], mode: "constant", value: 2 } },
+  ],
+  resize: ["nearest", "linear", "cubic"].flatMap((mode) => [
+    { inputs: [image], attrs: { ...resize, mode } },
+    {
+      inputs: [image, resize.sizes],
+      attrs: { ...resize, mode, residual: true, activation: { kind: "sigmoid" } },
+    },
+  ]),
   reduceMean: [[2, 3], [1], [0, 3]].flatMap((axes) =>
     [true, false].map((keepDims) => ({ inputs: [image], attrs: { axes, keepDims } })),
   ),
@@ -283,7 +314,8 @@ function compiled(name: string, { inputs, attrs = {} }: Case, tensors: readonly 
   const graph = new Graph();
   const values: Value[] = inputs.map((shape, i) => {
     const value = graph.input(`x${i}`, { dtype: "float32", shape });
-    if (shape.length !== 4 || (i > 0 && name !== "concat" && binary !== cases[name])) return value;
+    const alone = !["concat", "mul", "resize"].includes(name) && binary !== cases[name];
+    if (shape.length !== 4 || (i > 0 && alone)) return value;
     const c = shape[1];
     const copy = Tensor.zeros([c, c, 1, 1]);
     for (let k = 0; k < c; k++) copy.data[k * c + k] = 1;

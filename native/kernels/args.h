@@ -151,6 +151,15 @@ struct LayoutArgs {
   ptrdiff_t ahead;  // planes that are written are asked for this many floats before
 };
 
+// Pixels of a block of 8 channels: lane l of pixel p is in[s][p * 8 + lanes[s * 8 + l]] of the source s whose lane there is not negative, 0 without one.
+struct PickArgs {
+  const float* const* in;  // [sources]
+  const int32_t* lanes;    // [sources][8]
+  int sources;             // 0 .. 8
+  float* out;
+  int64_t pixels;
+};
+
 // out[l] = sum over p of in[p * 8 + l].
 struct SumArgs {
   const float* in;

@@ -4,6 +4,7 @@
 // keeps for all, and an old CPU would then meet instructions that it does not have.
 #pragma once
 #include "activation.h"
+#include "channels.h"
 #include "convTile.h"
 #include "elementwise.h"
 #include "lanewise.h"

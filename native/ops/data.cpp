@@ -3,6 +3,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "channels.h"
 #include "functionStep.h"
 #include "layout.h"
 
@@ -15,9 +16,8 @@ std::vector<int64_t> Strides(const std::vector<int64_t>& shape) {
   return s;
 }
 
-// y[index] = x[base + sum of index * strides], for elements of `size` bytes: runs of the last axis are copied whole where they can be.
-std::unique_ptr<Step> MakeGather(const Problem& p, int64_t base, std::vector<int64_t> strides) {
-  const std::vector<int64_t> shape = p.outputs[0].shape;
+// y[index] = x[base + sum of index * strides] for the indices of a shape, whatever the output's own: runs of the last axis are copied whole where they can be.
+std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
   const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
   const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
@@ -44,11 +44,17 @@ std::unique_ptr<Step> MakeGather(const Problem& p, int64_t base, std::vector<int
   });
 }
 
-// Bytes of everything from `axis` on, of one index of the axes before it. Blocked tensors have blocks of channels on axis 1.
+// Bytes of everything from `axis` on, of one index of the axes before it.
 int64_t RowBytes(const TensorDesc& t, size_t axis) {
   int64_t outer = 1;
   for (size_t a = 0; a < axis; ++a) outer *= t.shape[a];
   return outer ? static_cast<int64_t>(t.Bytes()) / outer : 0;
+}
+
+// All images are in blocks.
+bool AllBlocked(const Problem& p) {
+  auto blocked = [](const TensorDesc& t) { return t.layout == Layout::kBlocked; };
+  return std::all_of(p.inputs.begin(), p.inputs.end(), blocked) && std::all_of(p.outputs.begin(), p.outputs.end(), blocked);
 }
 
 int64_t OuterSize(const TensorDesc& t, size_t axis) {
@@ -68,30 +74,50 @@ std::unique_ptr<Step> Make_transpose(const Problem& p) {
   const std::vector<int64_t> own = Strides(p.inputs[0].shape);
   std::vector<int64_t> strides;
   for (int64_t axis : p.attributes.Ints("perm")) strides.push_back(own[static_cast<size_t>(axis)]);
-  return MakeGather(p, 0, strides);
+  return MakeGather(p, p.outputs[0].shape, 0, strides);
+}
+
+// A transpose of axes that the shapes do not show: (N, C, b, b, H, W) or (N, b, b, C, H, W) to (N, C, H, b, W, b).
+std::unique_ptr<Step> Make_depthToSpace(const Problem& p) {
+  RequirePlain(p);
+  const int64_t b = p.attributes.Int("blockSize", 1);
+  const std::vector<int64_t> &x = p.inputs[0].shape, &y = p.outputs[0].shape;
+  const int64_t plane = x[2] * x[3], channels = y[1];
+  const bool channelsFirst = p.attributes.Text("mode") == "CRD";
+  const int64_t channel = channelsFirst ? b * b * plane : plane, column = channelsFirst ? plane : channels * plane;
+  return MakeGather(p, {x[0], channels, x[2], b, x[3], b}, 0, {x[1] * plane, channel, x[3], b * column, 1, column});
 }
 
 std::unique_ptr<Step> Make_slice(const Problem& p) {
-  RequirePlain(p);
   const std::vector<int64_t> own = Strides(p.inputs[0].shape), starts = p.attributes.Ints("starts"), steps = p.attributes.Ints("steps");
+  if (AllBlocked(p)) {
+    for (size_t a : {0, 2, 3}) {
+      if (p.outputs[0].shape[a] != p.inputs[0].shape[a] || steps[a] != 1) throw Declined("pixels of blocks");
+    }
+    return MoveChannels(p, [&](size_t, int64_t c) { return ChannelSource{0, starts[1] + c * steps[1]}; });
+  }
+  RequirePlain(p);
   std::vector<int64_t> strides;
   int64_t base = 0;
   for (size_t a = 0; a < own.size(); ++a) {
     base += starts[a] * own[a];
     strides.push_back(steps[a] * own[a]);
   }
-  return MakeGather(p, base, strides);
+  return MakeGather(p, p.outputs[0].shape, base, strides);
 }
 
 std::unique_ptr<Step> Make_concat(const Problem& p) {
   const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
-  std::vector<int64_t> parts;
-  for (size_t i = 0; i < p.inputs.size(); ++i) {
-    const TensorDesc& t = p.inputs[i];
-    if (t.layout != p.outputs[0].layout) throw Declined("images in different layouts");
-    if (t.layout == Layout::kBlocked && (axis != 1 || t.shape[1] % kBlock != 0)) throw Declined("channels that do not fill their blocks");
-    parts.push_back(RowBytes(t, axis));
+  if (AllBlocked(p) && axis == 1) {
+    std::vector<ChannelSource> from;
+    for (size_t i = 0; i < p.inputs.size(); ++i) {
+      for (int64_t c = 0; c < p.inputs[i].shape[1]; ++c) from.push_back({static_cast<int64_t>(i), c});
+    }
+    return MoveChannels(p, [&](size_t, int64_t c) { return from[static_cast<size_t>(c)]; });
   }
+  RequirePlain(p);
+  std::vector<int64_t> parts;
+  for (const TensorDesc& t : p.inputs) parts.push_back(RowBytes(t, axis));
   const int64_t outer = OuterSize(p.outputs[0], axis), row = RowBytes(p.outputs[0], axis);
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run(static_cast<int64_t>(parts.size()), [&](int64_t i, int) {
@@ -104,8 +130,13 @@ std::unique_ptr<Step> Make_concat(const Problem& p) {
 }
 
 std::unique_ptr<Step> Make_split(const Problem& p) {
-  RequirePlain(p);
   const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
+  if (AllBlocked(p) && axis == 1) {
+    std::vector<int64_t> starts = {0};
+    for (const TensorDesc& t : p.outputs) starts.push_back(starts.back() + t.shape[1]);
+    return MoveChannels(p, [&](size_t o, int64_t c) { return ChannelSource{0, starts[o] + c}; });
+  }
+  RequirePlain(p);
   std::vector<int64_t> parts;
   for (const TensorDesc& t : p.outputs) parts.push_back(RowBytes(t, axis));
   const int64_t outer = OuterSize(p.inputs[0], axis), row = RowBytes(p.inputs[0], axis);
@@ -120,7 +151,7 @@ std::unique_ptr<Step> Make_split(const Problem& p) {
   });
 }
 
-// Constant padding: of any axes of a plain tensor, of rows, columns and the end of the channels of a blocked one.
+// Constant padding: of any axes of a plain tensor; of a blocked one, of channels with zeros, or of rows, columns and the end of the channels.
 std::unique_ptr<Step> Make_pad(const Problem& p) {
   RequireFloat32(p);
   const TensorDesc &t = p.inputs[0], &out = p.outputs[0];
@@ -129,6 +160,12 @@ std::unique_ptr<Step> Make_pad(const Problem& p) {
   if (t.layout != out.layout) throw Declined("input and output in different layouts");
   if (t.shape.empty() || *std::min_element(pads.begin(), pads.end()) < 0) throw Declined("negative padding");
   const float value = static_cast<float>(p.attributes.Number("value", 0));
+  if (AllBlocked(p) && value == 0 && t.shape[0] == out.shape[0] && t.shape[2] == out.shape[2] && t.shape[3] == out.shape[3] && !pads[2] && !pads[3]) {
+    return MoveChannels(p, [&](size_t, int64_t c) {
+      const int64_t from = c - pads[1];
+      return from < 0 || from >= t.shape[1] ? ChannelSource{} : ChannelSource{0, from};
+    });
+  }
   // Stored sizes: [N][blocks][H][W][8] for a blocked image.
   std::vector<int64_t> from = t.shape, to = out.shape;
   std::vector<int64_t> begins(pads.begin(), pads.begin() + static_cast<int64_t>(t.shape.size()));

@@ -50,6 +50,11 @@ inline XCORR_VEC_8 Scale(XCORR_VEC_8 a, XCORR_VEC_8 n) {
   return {_mm256_mul_ps(_mm256_mul_ps(a.v, first), second)};
 #endif
 }
+// Lane l is lane lanes[l] of x; of `otherwise` its own, where lanes[l] is negative.
+inline XCORR_VEC_8 Pick(XCORR_VEC_8 x, const int32_t* lanes, XCORR_VEC_8 otherwise) {
+  const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes));
+  return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(x.v, from), otherwise.v, _mm256_castsi256_ps(from))};
+}
 
 // Lane l of the result is lane places[l].
 inline XCORR_VEC_8 Permute(XCORR_VEC_8 a, const int32_t* places) {

@@ -255,6 +255,26 @@ void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size
   }
 }
 
+void TestPickChannels(const KernelTable& table, int pixels, int sources) {
+  const size_t size = static_cast<size_t>(pixels) * 8;
+  std::vector<std::vector<float>> blocks;
+  std::vector<const float*> in;
+  for (int s = 0; s < sources; ++s) blocks.push_back(Fill(size));
+  for (const std::vector<float>& block : blocks) in.push_back(block.data());
+  // Lane l of the result comes from source l % (sources + 1), or from none.
+  std::vector<int32_t> lanes(static_cast<size_t>(sources) * 8, -1);
+  for (int l = 0; l < 8; ++l) {
+    if (l % (sources + 1) < sources) lanes[static_cast<size_t>(l % (sources + 1) * 8 + l)] = (l * 5 + 3) % 8;
+  }
+  std::vector<float> out(size + 8, kGuard);
+  table.PickChannels({in.data(), lanes.data(), sources, out.data(), pixels});
+  for (size_t i = 0; i < size + 8; ++i) {
+    const size_t l = i % 8, source = l % static_cast<size_t>(sources + 1);
+    const double expected = i >= size ? kGuard : source < static_cast<size_t>(sources) ? blocks[source][i - l + (l * 5 + 3) % 8] : 0;
+    Expect(out[i], expected, table, "PickChannels");
+  }
+}
+
 void TestLayout(const KernelTable& table, int pixels, int lanes) {
   const size_t size = static_cast<size_t>(pixels);
   const size_t plane = size + 3;
@@ -314,6 +334,7 @@ int main() {
       for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(*table, pixels, lanes);
     }
     for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(*table, count);
+    for (int sources = 0; sources <= 8; ++sources) TestPickChannels(*table, 3, sources);
     for (int size : {1, 2, 5, 6, 19}) {
       for (int blocks : {1, 2, 5}) TestResponseNorm(*table, blocks, 3, size);
     }

@@ -74,6 +74,7 @@ const list: readonly OpDef[] = [
   data.gatherNdOp,
   data.depthToSpaceOp,
   data.spaceToDepthOp,
+  data.channelShuffleOp,
   data.reorderOp,
   padOp,
   resizeOp,

@@ -108,6 +108,11 @@ export function randomGraph(seed: number, size = 14): Graph {
     if (way === 3) return add("mul", [x, add("tanh", [add("softplus", [x])])]);
     return add("mul", [clipped(), number(1 / 6)]);
   };
+  /** A number after an activation goes into the same epilogue. */
+  const scaled: Step = (x) => {
+    const y = conv(x);
+    return y && add("add", [add("mul", [activation(y) as Value, number(0.5)]), number(1)]);
+  };
   const pool: Step = (x) => {
     const [h, w] = sizeOfImage(x);
     if (h < 3 || w < 3) return undefined;
@@ -192,6 +197,25 @@ export function randomGraph(seed: number, size = 14): Graph {
       ? resize(pick(["nearest", "linear"]))
       : add("add", [resize("linear"), resize("nearest")]);
   };
+  const shuffle: Step = (x) => {
+    const [n, c, h, w] = x.type.shape;
+    const groups = pick([2, 3, 4]);
+    if (c % groups !== 0) return undefined;
+    const apart = add("reshape", [x], { shape: [n, groups, c / groups, h, w] });
+    const exchanged = add("transpose", [apart], { perm: [0, 2, 1, 3, 4] });
+    return add("reshape", [exchanged], { shape: [n, c, h, w] });
+  };
+  /** Some of the channels, by a slice or a split. */
+  const part: Step = (x) => {
+    const [n, c, h, w] = x.type.shape;
+    if (c < 3) return undefined;
+    const first = 1 + below(c - 1);
+    const sizes = [first, c - first];
+    const [op, which] = [ops.get("split"), below(2)];
+    if (op && next() < 0.5) return graph.add(op, [x], { axis: 1, sizes })[which];
+    const starts = [0, which === 0 ? 0 : first, 0, 0];
+    return add("slice", [x], { starts, sizes: [n, sizes[which], h, w], steps: [1, 1, 1, 1] });
+  };
   const responseNorm: Step = (x) =>
     add("localResponseNorm", [x], {
       size: pick([1, 2, 3, 5, 12]),
@@ -250,7 +274,7 @@ export function randomGraph(seed: number, size = 14): Graph {
     ...[padded, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
-    ...[upsample, responseNorm],
+    ...[upsample, responseNorm, shuffle, part, scaled],
   ];
   let last = images[0];
   while (graph.nodes.length < size) {

@@ -13,6 +13,7 @@ import { foldPad } from "./foldPad.js";
 import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
+import { recogniseShuffle } from "./recogniseShuffle.js";
 import { removeDead } from "./removeDead.js";
 import { removeNoOps } from "./removeNoOps.js";
 
@@ -27,6 +28,7 @@ export const passes: readonly Pass[] = [
   foldConstants, // so that weights are constants
   recogniseActivations, // before the parts of an activation are folded into something else
   recogniseGlobalPool,
+  recogniseShuffle,
   removeDead, // so that the parts of a recognised activation do not count as readers
   foldBatchNorm, // before activations hide the product in front of them
   foldPad,

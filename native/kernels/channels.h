@@ -1,0 +1,48 @@
+// A block of 8 channels out of channels of other blocks: parts that do not begin or end at blocks, shuffles.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+#if defined(__AVX2__)
+// kSources: 0: only known at run time.
+template <int kSources>
+inline void PickRun(const PickArgs& args) {
+  const int sources = kSources ? kSources : args.sources;
+  const float* in[8];
+  for (int s = 0; s < sources; ++s) in[s] = args.in[s];
+  for (int64_t p = 0; p < args.pixels; ++p) {
+    Vec8 y = Set<Vec8>(0.0f);
+#pragma GCC unroll 8
+    for (int s = 0; s < sources; ++s) y = Pick(Load<Vec8>(in[s] + p * 8), args.lanes + s * 8, y);
+    Store(y, args.out + p * 8);
+  }
+}
+
+void PickChannels(const PickArgs& args) {
+  switch (args.sources) {
+    case 1: return PickRun<1>(args);
+    case 2: return PickRun<2>(args);
+    case 3: return PickRun<3>(args);
+    case 4: return PickRun<4>(args);
+    default: return PickRun<0>(args);
+  }
+}
+#else
+void PickChannels(const PickArgs& args) {
+  for (int l = 0; l < 8; ++l) {
+    float* out = args.out + l;
+    int s = 0;
+    while (s < args.sources && args.lanes[s * 8 + l] < 0) ++s;
+    if (s == args.sources) {
+      for (int64_t p = 0; p < args.pixels; ++p) out[p * 8] = 0.0f;
+      continue;
+    }
+    const float* in = args.in[s] + args.lanes[s * 8 + l];
+    for (int64_t p = 0; p < args.pixels; ++p) out[p * 8] = in[p * 8];
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA
