@@ -125,6 +125,14 @@ const pools: Case[] = [
     F.maxPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true }),
   ),
   pool("maxPool2d dilated", [1, 8, 9, 9], (x) => F.maxPool2d(x, 2, { stride: 1, dilation: 3 })),
+  ...[5, 9].map((size) =>
+    pool(`maxPool2d ${size} stride 1`, [1, 9, 6, 11], (x) =>
+      F.maxPool2d(x, size, { stride: 1, padding: size >> 1 }),
+    ),
+  ),
+  pool("maxPool2d 4 dilated", [1, 8, 12, 13], (x) =>
+    F.maxPool2d(x, 4, { stride: 1, padding: 2, dilation: 2 }),
+  ),
   pool("avgPool2d 3 pad 1", [1, 11, 7, 8], (x) => F.avgPool2d(x, 3, { stride: 2, padding: 1 })),
   pool("avgPool2d without padding", [1, 11, 7, 8], (x) =>
     F.avgPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }),
@@ -307,7 +315,11 @@ for (const { isa, available } of nativeIsas()) {
       const x = integers([1, 8, 6, 6], 1);
       x.data[14] = Number.NaN;
       const w = integers([8, 8, 3, 3], 2);
-      for (const run of [() => F.relu(F.conv2d(x, w, { padding: 1 })), () => F.maxPool2d(x, 2)]) {
+      for (const run of [
+        () => F.relu(F.conv2d(x, w, { padding: 1 })),
+        () => F.maxPool2d(x, 2),
+        () => F.maxPool2d(x, 5, { stride: 1, padding: 2 }),
+      ]) {
         expectClose(withBackend(native(isa, 1), run), withBackend(referenceBackend, run), {
           rtol: 0,
           atol: 0,

@@ -108,12 +108,13 @@ inline void ForWindow(const WindowRowArgs& args) {
   const Op op = {args};
   const int kind = args.dilation == 1 && args.stride <= 2 ? static_cast<int>(args.columns * 2 + args.stride) : 0;
   switch (kind) {
+    case 1 * 2 + 1: return WindowRow<1, 1>(args, op);
     case 2 * 2 + 2: return WindowRow<2, 2>(args, op);
     case 3 * 2 + 1: return WindowRow<3, 1>(args, op);
     case 3 * 2 + 2: return WindowRow<3, 2>(args, op);
     case 5 * 2 + 1: return WindowRow<5, 1>(args, op);
     case 5 * 2 + 2: return WindowRow<5, 2>(args, op);
-    default: return WindowRow<0, 0>(args, op);
+    default: return args.stride == 1 ? WindowRow<0, 1>(args, op) : WindowRow<0, 0>(args, op);
   }
 }
 

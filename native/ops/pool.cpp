@@ -28,6 +28,44 @@ int64_t CountedRows(const Pool& p, int64_t y) {
   return rows;
 }
 
+// Maxima over rows first, into a row with its padding around it, then over columns: for a window of k x k, 2 k comparisons instead of k^2, and no pixel at
+// the sides that is done apart. Up to 3 x 3 the row in between costs as much as it saves.
+class RowOfMaxima {
+ public:
+  RowOfMaxima(const Pool& p, const WindowRowArgs& args)
+      : table_(*p.table), width_(p.x.w), total_(std::max((args.pixels - 1) * args.stride + (args.columns - 1) * args.dilation + 1, args.columnEnd)) {
+    if (args.columns <= 3 || args.stride > 1) return;
+    row_ = ThreadScratch(static_cast<size_t>(total_ * kBlock));
+    std::fill(row_, row_ + total_ * kBlock, -INFINITY);
+  }
+
+  void Run(const WindowRowArgs& args) const {
+    if (!row_) {
+      table_.MaxPoolRow(args);
+      return;
+    }
+    WindowRowArgs rows = {}, columns = args;
+    rows.in = args.in + args.columnBegin * kBlock;
+    rows.inRow = args.inRow;
+    rows.stride = rows.dilation = 1;
+    rows.rows = args.rows;
+    rows.columns = 1;
+    rows.columnEnd = rows.pixels = width_;
+    rows.out = row_ + args.columnBegin * kBlock;
+    table_.MaxPoolRow(rows);
+    columns.in = row_;
+    columns.rows = 1;
+    columns.columnBegin = 0;
+    columns.columnEnd = total_;
+    table_.MaxPoolRow(columns);
+  }
+
+ private:
+  const KernelTable& table_;
+  int64_t width_, total_;
+  float* row_ = nullptr;
+};
+
 // Output rows begin .. end - 1 of one block.
 void RunRows(const Pool& p, bool average, const float* in, float* out, int64_t begin, int64_t end) {
   WindowRowArgs args = {};
@@ -39,6 +77,7 @@ void RunRows(const Pool& p, bool average, const float* in, float* out, int64_t b
   args.columnEnd = p.padding[1] + p.x.w;
   args.paddedEnd = args.columnEnd + p.padding[3];
   args.pixels = p.y.w;
+  const RowOfMaxima maxima(p, args);
   for (int64_t y = begin; y < end; ++y) {
     const int64_t top = y * p.stride[0] - p.padding[0];
     int64_t first = 0, last = p.kernel[0];
@@ -52,7 +91,7 @@ void RunRows(const Pool& p, bool average, const float* in, float* out, int64_t b
       args.countedRows = p.countPadding ? static_cast<int>(CountedRows(p, y)) : 0;
       p.table->AvgPoolRow(args);
     } else {
-      p.table->MaxPoolRow(args);
+      maxima.Run(args);
     }
   }
 }
