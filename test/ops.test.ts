@@ -244,6 +244,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   transpose: [
     { inputs: [image], attrs: { perm: [0, 2, 3, 1] } },
     { inputs: [[3, 4, 5]], attrs: { perm: [2, 0, 1] } },
+    { inputs: [[2, 13, 3, 19]], attrs: { perm: [0, 2, 3, 1] } },
+    { inputs: [[2, 4, 3, 600]], attrs: { perm: [3, 0, 2, 1] } },
   ],
   channelShuffle: [
     { inputs: [image], attrs: { groups: 3 } },

@@ -16,10 +16,47 @@ std::vector<int64_t> Strides(const std::vector<int64_t>& shape) {
   return s;
 }
 
+// What MakeGather does where the last axis of y is far apart in x, and neighbours in x are far apart in y: 8 numbers of the one axis by 8 of the other
+// are transposed in registers. `along`: the axis of y that runs along x.
+std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides, size_t along) {
+  const size_t last = shape.size() - 1;
+  const std::vector<int64_t> own = Strides(shape);
+  constexpr int64_t kRun = 64;  // so few that what they write stays in the first cache until all groups of 8 have added their part
+  const int64_t length = shape[along], width = shape[last], runs = (length + kRun - 1) / kRun;
+  const int64_t others = p.outputs[0].Elements() / (length * width);
+  const KernelTable* table = p.kernels;
+  return MakeFunction("exchange", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run(others * runs, [&](int64_t task, int) {
+      const int64_t first = task % runs * kRun, pixels = std::min(kRun, length - first);
+      int64_t from = base + first, to = first * own[along], rest = task / runs;
+      for (size_t a = last; a-- > 0;) {
+        if (a == along) continue;
+        from += rest % shape[a] * strides[a];
+        to += rest % shape[a] * own[a];
+        rest /= shape[a];
+      }
+      float blocks[kRun * kBlock];
+      for (int64_t group = 0; group < width; group += kBlock) {
+        // The last group overlaps the one before.
+        const int64_t lane = std::max<int64_t>(0, std::min(group, width - kBlock));
+        const int lanes = static_cast<int>(std::min(kBlock, width - lane));
+        table->PlanesToBlock({In(inputs, 0) + from + lane * strides[last], blocks, strides[last], pixels, lanes});
+        float* out = Out(outputs) + to + lane;
+        for (int64_t i = 0; i < pixels; ++i) {
+          if (lanes == kBlock) std::memcpy(out + i * own[along], blocks + i * kBlock, kBlock * sizeof(float));
+          else for (int l = 0; l < lanes; ++l) out[i * own[along] + l] = blocks[i * kBlock + l];
+        }
+      }
+    });
+  });
+}
+
 // y[index] = x[base + sum of index * strides] for the indices of a shape, whatever the output's own: runs of the last axis are copied whole where they can be.
 std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
   const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
+  const size_t along = static_cast<size_t>(std::find(strides.begin(), strides.end(), 1) - strides.begin());
+  if (size == sizeof(float) && step != 1 && along < rank && inner >= kBlock / 2 && shape[along] >= kBlock) return MakeExchange(p, shape, base, strides, along);
   const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
