@@ -8,6 +8,21 @@
 
 namespace xcorr {
 
+namespace {
+
+// y = x * scale + shift for batchNorm's four parameters; zeros past the last channel.
+void FoldStatistics(const void* const* inputs, double eps, int64_t channels, int64_t stored, float* scale, float* shift) {
+  std::fill(scale, scale + stored, 0.0f);
+  std::fill(shift, shift + stored, 0.0f);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double factor = In(inputs, 1)[c] / std::sqrt(In(inputs, 4)[c] + eps);
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(In(inputs, 2)[c] - In(inputs, 3)[c] * factor);
+  }
+}
+
+}  // namespace
+
 // One pass: x * scale + shift, then the activation.
 std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   RequireFloat32(p);
@@ -22,22 +37,25 @@ std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   const Epilogue epilogue(p.attributes);
   const bool clears = blocked && !epilogue.zeroStaysZero;
   const KernelTable* table = p.kernels;
-  return MakeFunction("scale and shift", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+  const int64_t stored = perImage * lanes;
+  float* folded = nullptr;
+  if (std::all_of(p.constants.begin() + 1, p.constants.end(), [](const void* data) { return data != nullptr; })) {
+    folded = p.memory->TakeFloats(2 * stored);
+    FoldStatistics(p.constants.data(), eps, channels, stored, folded, folded + stored);
+  }
+  auto run = [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
+    float* scales = folded ? folded : static_cast<float*>(scratch);
+    if (!folded) FoldStatistics(inputs, eps, channels, stored, scales, scales + stored);
     team.Run(x.shape[0] * perImage * pieces, [&](int64_t task, int) {
-      float scale[kBlock] = {}, shift[kBlock] = {};
-      const int64_t first = task / pieces % perImage * lanes;
-      for (int64_t c = first; c < std::min(channels, first + lanes); ++c) {
-        const double factor = In(inputs, 1)[c] / std::sqrt(In(inputs, 4)[c] + eps);
-        scale[c - first] = static_cast<float>(factor);
-        shift[c - first] = static_cast<float>(In(inputs, 2)[c] - In(inputs, 3)[c] * factor);
-      }
+      const float *scale = scales + task / pieces % perImage * lanes, *shift = scale + stored;
       const int64_t begin = task % pieces * kGrain, at = task / pieces * plane + begin, count = std::min(kGrain, plane - begin);
       const Operand form = blocked ? Operand::kBlock : Operand::kScalar;
       table->BinaryRun({In(inputs, 0) + at, scale, Out(outputs) + at, count, Operand::kFull, form, BinaryKind::kMul, epilogue.fused, shift, form});
       epilogue.ApplyRest(Out(outputs) + at, count);
     });
     if (clears) ClearPaddingLanes(Image(x), Out(outputs));
-  });
+  };
+  return MakeFunction("scale and shift", run, folded ? 0 : static_cast<size_t>(2 * stored) * sizeof(float));
 }
 
 std::unique_ptr<Step> Make_localResponseNorm(const Problem& p) {

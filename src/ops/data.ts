@@ -17,15 +17,7 @@ import {
 } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import {
-  checkCount,
-  checkDtype,
-  checkRank,
-  checkSameDtype,
-  followsOnImages,
-  isImage,
-  samePlace,
-} from "./shared.js";
+import { checkCount, checkDtype, checkRank, checkSameDtype, isImage, samePlace } from "./shared.js";
 
 /** y[i] = x[source(index of i)] for every element of y. */
 function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => number): void {
@@ -438,32 +430,6 @@ export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
       return dot([n, from, row * b + Math.floor(block / b), column * b + (block % b)], strides);
     });
   },
-};
-
-/** Channels of groups one from each in turn: (N, g, C / g, H, W) with axes 1 and 2 exchanged. What ShuffleNets write as three ops; see recogniseShuffle. */
-export const channelShuffleOp: OpDef<{ readonly groups: number }> = {
-  name: "channelShuffle",
-  sight: () => samePlace,
-  gradient: (step) => moveGradient(channelShuffleOp, step),
-  infer(inputs, { groups }) {
-    checkCount("channelShuffle", inputs, 1);
-    const [x] = inputs;
-    checkRank("channelShuffle", "input", x, 4, "(N, C, H, W)");
-    if (x.shape[1] % groups !== 0)
-      throw new ShapeError(
-        expected("channelShuffle", `channels divisible by groups ${groups}`, `${x.shape[1]}`),
-      );
-    return [x];
-  },
-  reference([x], { groups }, [y]) {
-    const strides = stridesOf(x.shape);
-    const perGroup = x.shape[1] / groups;
-    copyFrom(x, y, ([n, c, ...place]) => {
-      const from = (c % groups) * perGroup + Math.floor(c / groups);
-      return dot([n, from, ...place], strides);
-    });
-  },
-  layout: followsOnImages,
 };
 
 /** The same values in another memory layout. The reference keeps every value plain, so there it is a copy. */

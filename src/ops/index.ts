@@ -5,6 +5,7 @@ import type { OpDef } from "../core/op.js";
 import { batchNormTrainingOp } from "./batchNormTraining.js";
 import { arithmeticOps, comparisonOps, whereOp } from "./binary.js";
 import { castOp } from "./cast.js";
+import { channelShuffleOp } from "./channelShuffle.js";
 import { conv2dOp } from "./conv2d.js";
 import { conv2dInputGradientOp, conv2dWeightGradientOp } from "./conv2dGradient.js";
 import { conv3dOp } from "./conv3d.js";
@@ -74,7 +75,7 @@ const list: readonly OpDef[] = [
   data.gatherNdOp,
   data.depthToSpaceOp,
   data.spaceToDepthOp,
-  data.channelShuffleOp,
+  channelShuffleOp,
   data.reorderOp,
   padOp,
   resizeOp,

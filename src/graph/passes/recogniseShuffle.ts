@@ -4,7 +4,7 @@
  *   x -> reshape(N, g, C / g, H, W) -> transpose(0, 2, 1, 3, 4) -> reshape(N, C, H, W)      becomes      x -> channelShuffle(g)
  */
 import { sameShape } from "../../core/shape.js";
-import { channelShuffleOp } from "../../ops/data.js";
+import { channelShuffleOp } from "../../ops/channelShuffle.js";
 import { isImage } from "../../ops/shared.js";
 import type { Graph, Node } from "../graph.js";
 
