@@ -297,6 +297,12 @@ const cases: Case[] = [
     run: call("depthToSpace", { blockSize: 2, mode: "CRD" }),
   },
   {
+    name: "channelShuffle",
+    ops: ["channelShuffle"],
+    inputs: [[1, 6, 2, 3]],
+    run: call("channelShuffle", { groups: 3 }),
+  },
+  {
     name: "spaceToDepth",
     ops: ["spaceToDepth"],
     inputs: [[1, 2, 4, 6]],
