@@ -43,6 +43,7 @@
         "native/ops/elementwise.cpp",
         "native/ops/epilogue.cpp",
         "native/ops/layout.cpp",
+        "native/ops/measureStep.cpp",
         "native/ops/norm.cpp",
         "native/ops/op.cpp",
         "native/ops/pool.cpp",

@@ -11,8 +11,13 @@ import { Network } from "./network.js";
 export interface CompileOptions extends BackendRequest {
   readonly threads?: number;
   readonly optimize?: boolean;
-  /** "off": 3x3 convolutions sum every product as it stands, at half the speed and half the rounding error. Default "auto". */
+  /** "off": convolutions sum every product as it stands, at half the speed or less and half the rounding error. Default "auto". */
   readonly winograd?: "auto" | "off";
+  /**
+   * true: the algorithm of each convolution is found by trying those that may be the fastest, which takes some milliseconds a layer when a plan is made.
+   * Two processes may then choose differently, and differ in the last bits of their results. Default false: by expectation, always the same.
+   */
+  readonly tune?: boolean;
 }
 
 /** Anything with a forward, or a function. */
@@ -54,7 +59,7 @@ export function compile(
   example: Tensor | readonly Tensor[],
   options: CompileOptions = {},
 ): Network {
-  checkOptions("compile", options, ["backend", "isa", "threads", "optimize", "winograd"]);
+  checkOptions("compile", options, ["backend", "isa", "threads", "optimize", "winograd", "tune"]);
   const examples = example instanceof Tensor ? [example] : example;
   if (
     !Array.isArray(examples) ||
@@ -105,5 +110,6 @@ export function compile(
     optimize: readBoolean("compile", "optimize", options.optimize ?? true),
     winograd:
       readChoice("compile", "winograd", options.winograd ?? "auto", ["auto", "off"]) === "auto",
+    tune: readBoolean("compile", "tune", options.tune ?? false),
   });
 }

@@ -37,6 +37,7 @@ export interface NetworkOptions {
   /** false runs the graph as it stands; default true. */
   readonly optimize?: boolean;
   readonly winograd?: boolean;
+  readonly tune?: boolean;
 }
 
 /** explain()'s answer: one report per step; prints as a table. */
@@ -224,14 +225,14 @@ export class Network {
         );
       });
     }
-    const { backend, threads, winograd } = this.options;
+    const { backend, threads, winograd, tune } = this.options;
     if (this.options.optimize !== false) optimize(graph, backend.target);
     const plan = makePlan(graph);
     return {
       shapes: inputs.map((t) => t.shape),
       wanted: wanted && [...wanted],
       baked: new Map(baked.map((i) => [i, inputs[i].clone()])),
-      program: backend.load(plan, { threads, winograd }),
+      program: backend.load(plan, { threads, winograd, tune }),
       outputs: graph.outputs.map(({ name }) => name),
       arenaBytes: plan.arenaBytes,
     };

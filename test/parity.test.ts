@@ -311,6 +311,22 @@ for (const { isa, available } of nativeIsas()) {
       },
     );
 
+    it("an algorithm that was found by trying gives the same, and says what the others take", () => {
+      const [x, w] = [integers([1, 16, 12, 12], 1), integers([16, 16, 3, 3], 2)];
+      const run = (t: Tensor) => F.conv2d(t, w, { padding: 1 });
+      const net = compile(run, x, { backend: "native", isa, threads: 1, tune: true });
+      const expected = withBackend(referenceBackend, () => run(x));
+      expectClose(
+        net.runSync({ input: x }).output,
+        expected,
+        { rtol: 1e-5, atol: 1e-5 },
+        magnitude(expected),
+      );
+      const step = [...net.explain({ input: x })].find(({ op }) => op === "conv2d");
+      expect(step?.declined).toMatch(/takes \d+ % of the time|expected to take more than twice/);
+      net.dispose();
+    });
+
     it("a NaN in a window comes out, and only there", () => {
       const x = integers([1, 8, 6, 6], 1);
       x.data[14] = Number.NaN;

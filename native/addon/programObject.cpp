@@ -64,12 +64,12 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
                         InstanceMethod("dispose", &ProgramObject::Dispose)});
   }
 
-  // (plan, isa, threads, winograd)
+  // (plan, isa, threads, winograd, tune)
   explicit ProgramObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ProgramObject>(info) {
     const Napi::Env env = info.Env();
     threads_ = ReadThreads(info[2]);
     try {
-      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), info[3].ToBoolean());
+      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), Choices{info[3].ToBoolean(), info[4].ToBoolean()});
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
     } catch (const Napi::Error&) {

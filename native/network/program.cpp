@@ -21,7 +21,7 @@ void Copy(Team& team, const void* from, void* to, size_t bytes) {
 
 }  // namespace
 
-Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd)
+Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& choices)
     : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
@@ -29,7 +29,7 @@ Program::Program(const Plan& plan, const KernelTable& kernels, bool winograd)
     problem.op = node.op;
     problem.attributes = node.attributes;
     problem.kernels = &kernels;
-    problem.winograd = winograd;
+    problem.choices = choices;
     problem.memory = &memory_;
     for (size_t i : node.inputs) {
       problem.inputs.push_back(values_[i].type);

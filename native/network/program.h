@@ -39,7 +39,7 @@ struct Arena {
 
 class Program {
  public:
-  Program(const Plan& plan, const KernelTable& kernels, bool winograd);
+  Program(const Plan& plan, const KernelTable& kernels, const Choices& choices);
 
   // A step that no kernel took has no Step; the caller runs its reference between two Run calls. declined() says why.
   bool has(size_t step) const { return steps_[step] != nullptr; }

@@ -11,8 +11,12 @@
 //   direct      everything else
 #include "conv2d.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
+
+#include "measureStep.h"
 
 namespace xcorr {
 namespace {
@@ -23,7 +27,7 @@ struct Algorithm {
   double (*cost)(const Conv&);
   std::unique_ptr<ConvStep> (*make)(const Conv&);
 };
-// Of those that accept a problem, the one that is expected to be the fastest runs (convCost.h); of equals the first. The last but for small groups accepts all.
+// Of those that accept a problem, the one that is expected to be the fastest runs (convCost.h), of equals the first; or the one that proves to be.
 #define XCORR_CONV_ALGORITHM(name, Name) {name, Accepts##Name, Cost##Name, Make##Name}
 constexpr Algorithm kAlgorithms[] = {
     XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwise", Depthwise), XCORR_CONV_ALGORITHM("smallGroups", SmallGroups),
@@ -32,12 +36,47 @@ constexpr Algorithm kAlgorithms[] = {
 };
 #undef XCORR_CONV_ALGORITHM
 
-std::string WhyNotOthers(const Conv& conv, const Algorithm& chosen, double cost) {
+// An algorithm that takes the problem, and the time that it is expected to take, or took; in a unit of its own.
+struct Candidate {
+  const Algorithm* algorithm;
+  double time;
+};
+
+std::vector<Candidate> CandidatesFor(const Conv& conv) {
+  std::vector<Candidate> candidates;
+  for (const Algorithm& algorithm : kAlgorithms) {
+    if (algorithm.accepts(conv).empty()) candidates.push_back({&algorithm, algorithm.cost(conv)});
+  }
+  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.time < b.time; });
+  return candidates;
+}
+
+// Tries the candidates that are expected to take at most twice as long as the first; the others fall out.
+void Try(const Problem& problem, const Conv& conv, std::vector<Candidate>* candidates) {
+  const double most = 2 * candidates->front().time;
+  candidates->erase(std::remove_if(candidates->begin(), candidates->end(), [&](const Candidate& c) { return c.time > most; }), candidates->end());
+  if (candidates->size() < 2) return;
+  for (Candidate& candidate : *candidates) {
+    ConstantMemory memory;
+    Problem trial = problem;
+    trial.memory = &memory;
+    const std::unique_ptr<ConvStep> step = candidate.algorithm->make(conv);
+    step->Prepare(trial);
+    candidate.time = MeasureStep(trial, *step);
+  }
+  std::stable_sort(candidates->begin(), candidates->end(), [](const Candidate& a, const Candidate& b) { return a.time < b.time; });
+}
+
+std::string WhyNotOthers(const Conv& conv, const std::vector<Candidate>& candidates, bool tried) {
   std::string why;
   for (const Algorithm& other : kAlgorithms) {
-    if (&other == &chosen) continue;
     std::string reason = other.accepts(conv);
-    if (reason.empty()) reason = "expected to take " + std::to_string(static_cast<int>(std::lround(100 * other.cost(conv) / cost))) + " % of the time";
+    for (const Candidate& c : candidates) {
+      const std::string percent = std::to_string(std::lround(100 * c.time / candidates.front().time)) + " % of the time";
+      if (c.algorithm == &other) reason = (tried ? "takes " : "expected to take ") + percent;
+    }
+    if (&other == candidates.front().algorithm) continue;
+    if (reason.empty()) reason = "expected to take more than twice the time";
     why += (why.empty() ? "" : "; ") + std::string(other.name) + ": " + reason;
   }
   return why;
@@ -47,7 +86,7 @@ std::string WhyNotOthers(const Conv& conv, const Algorithm& chosen, double cost)
 
 Conv::Conv(const Problem& p)
     : x(p.inputs[0]), y(p.outputs[0]), weight(p.inputs[1]), stride(p.attributes.Ints("stride")), dilation(p.attributes.Ints("dilation")),
-      groups(p.attributes.Int("groups", 1)), winograd(p.winograd), epilogue(p.attributes), table(*p.kernels) {
+      groups(p.attributes.Int("groups", 1)), winograd(p.choices.winograd), epilogue(p.attributes), table(*p.kernels) {
   const std::vector<int64_t> pads = p.attributes.Ints("padding");
   padding = {pads[0], pads[1], pads[2], pads[3]};
   kh = weight.shape[2];
@@ -140,20 +179,14 @@ std::unique_ptr<Step> Make_conv2d(const Problem& problem) {
     if (input.dtype != DType::kFloat32) throw Declined("kernels are float32");
   }
   const Conv conv(problem);
-  const Algorithm* best = nullptr;
-  double least = 0;
-  for (const Algorithm& algorithm : kAlgorithms) {
-    if (!algorithm.accepts(conv).empty()) continue;
-    const double cost = algorithm.cost(conv);
-    if (best && cost >= least) continue;
-    best = &algorithm;
-    least = cost;
-  }
-  if (!best) throw Declined("no algorithm");
-  std::unique_ptr<ConvStep> step = best->make(conv);
+  std::vector<Candidate> candidates = CandidatesFor(conv);
+  if (candidates.empty()) throw Declined("no algorithm");
+  const bool tries = problem.choices.tune && problem.constants[1];
+  if (tries) Try(problem, conv, &candidates);
+  std::unique_ptr<ConvStep> step = candidates.front().algorithm->make(conv);
   step->Prepare(problem);
-  step->info.algorithm = best->name;
-  step->info.declined = WhyNotOthers(conv, *best, least);
+  step->info.algorithm = candidates.front().algorithm->name;
+  step->info.declined = WhyNotOthers(conv, candidates, tries && candidates.size() > 1);
   return step;
 }
 

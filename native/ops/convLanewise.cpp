@@ -127,6 +127,7 @@ Reason AcceptsDepthwise(const Conv& c) {
 
 Reason AcceptsSmallGroups(const Conv& c) {
   if (c.groups == 1) return "one group";
+  if (AcceptsDepthwise(c).empty()) return "one channel per group";
   if (c.inPerGroup > kBlock) return "more than 8 input channels per group";
   if (c.kh * c.kw == 1 && c.inPerGroup > 1) return "a 1x1 kernel, which would permute for every product";
   if (c.inPerGroup == kBlock && c.outPerGroup % (c.table.tileBlocks * kBlock) == 0) return "groups fill whole tiles";

@@ -289,10 +289,14 @@ Reason AcceptsGrouped(const Conv& c) {
 
 Reason AcceptsPointwise(const Conv& c) {
   if (c.kh != 1 || c.kw != 1) return "kernel larger than 1x1";
-  return c.padding.any() ? "padding" : AcceptsDirect(c);
+  if (!FillsBlocks(c)) return "groups that do not fill blocks of 8 channels";
+  return c.padding.any() ? "padding" : "";
 }
 
-Reason AcceptsDirect(const Conv& c) { return FillsBlocks(c) ? "" : "groups that do not fill blocks of 8 channels"; }
+Reason AcceptsDirect(const Conv& c) {
+  if (!FillsBlocks(c)) return "groups that do not fill blocks of 8 channels";
+  return AcceptsPointwise(c).empty() ? "a 1x1 kernel" : "";
+}
 
 double CostStem(const Conv& c) { return CostOf(c, Kind::kStem); }
 double CostGrouped(const Conv& c) { return CostOf(c, Kind::kGrouped); }

@@ -40,7 +40,7 @@ std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>&
         // The last group overlaps the one before.
         const int64_t lane = std::max<int64_t>(0, std::min(group, width - kBlock));
         const int lanes = static_cast<int>(std::min(kBlock, width - lane));
-        table->PlanesToBlock({In(inputs, 0) + from + lane * strides[last], blocks, strides[last], pixels, lanes});
+        table->PlanesToBlock({In(inputs, 0) + from + lane * strides[last], blocks, strides[last], pixels, lanes, 0});
         float* out = Out(outputs) + to + lane;
         for (int64_t i = 0; i < pixels; ++i) {
           if (lanes == kBlock) std::memcpy(out + i * own[along], blocks + i * kBlock, kBlock * sizeof(float));

@@ -60,6 +60,12 @@ class Attributes {
   std::map<std::string, std::string> texts_;
 };
 
+// How an op with several algorithms chooses.
+struct Choices {
+  bool winograd = true;  // transforms that change the rounding are welcome
+  bool tune = false;     // the fastest is found by trying, not by expectation
+};
+
 // One node to run: what is known before the first run.
 struct Problem {
   std::string op;
@@ -67,7 +73,7 @@ struct Problem {
   std::vector<TensorDesc> inputs, outputs;
   std::vector<const void*> constants;  // per input: its data if it never changes, else null; valid during MakeStep only
   const KernelTable* kernels = nullptr;  // of the chosen instruction set
-  bool winograd = true;                  // transforms that change the rounding are welcome
+  Choices choices;
   ConstantMemory* memory = nullptr;      // for packed constants; null if there are no constants
 };
 

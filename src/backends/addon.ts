@@ -101,6 +101,7 @@ export interface Addon {
     isa: string,
     threads: number | undefined,
     winograd: boolean,
+    tune: boolean,
   ) => NativeProgram;
 }
 

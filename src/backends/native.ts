@@ -64,7 +64,7 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
       if (declined !== undefined) op.reference(inputs, attrs, outputs);
     },
     load: (plan: Plan, load: LoadOptions = {}): Program =>
-      new NativePlanProgram(plan, isa, load.threads ?? options.threads, load.winograd ?? true),
+      new NativePlanProgram(plan, isa, { ...load, threads: load.threads ?? options.threads }),
   };
 }
 
@@ -108,8 +108,7 @@ class NativePlanProgram implements Program {
   constructor(
     private readonly plan: Plan,
     private readonly isa: string,
-    threads: number | undefined,
-    winograd: boolean,
+    { threads, winograd = true, tune = false }: LoadOptions,
   ) {
     const addon = loadAddon();
     this.made = plan.outputs.filter(
@@ -139,6 +138,7 @@ class NativePlanProgram implements Program {
       isa,
       threads,
       winograd,
+      tune,
     );
     this.infos = this.program.steps();
     this.segments = segmentsOf(this.infos);

@@ -90,6 +90,8 @@ export interface LoadOptions {
   readonly threads?: number;
   /** false: no Winograd transforms, every product is summed as it stands. Default true. */
   readonly winograd?: boolean;
+  /** true: where a step has several algorithms, the fastest is found by trying them. Default false. */
+  readonly tune?: boolean;
 }
 
 /** A way to run ops. */
