@@ -4,6 +4,8 @@
 //
 // The constants were fitted to measured times of the layers of common networks on AVX2 and AVX-512 (docs/performance.md).
 #pragma once
+#include <algorithm>
+
 #include "conv2d.h"
 
 namespace xcorr {
@@ -28,7 +30,10 @@ inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, d
   return cost;
 }
 
-// Of numbers that are brought in from afar, or copied.
-inline double StreamCost(const KernelTable& t, double floats) { return floats / (t.lanes > 8 ? 3 : 1.5); }
+// Of numbers that are brought in from afar, or copied; from the memory itself if there are many.
+inline double StreamCost(const KernelTable& t, double floats) {
+  constexpr double kMany = 1 << 20;
+  return (floats + std::max(0.0, floats - kMany)) / (t.lanes > 8 ? 5 : 2.5);
+}
 
 }  // namespace xcorr

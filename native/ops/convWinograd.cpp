@@ -364,7 +364,7 @@ bool IsKernel(const Conv& c, int64_t rows, int64_t columns) { return c.kh == row
 
 Reason AcceptsWinograd4(const Conv& c) {
   const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 1, 3) || IsKernel(c, 3, 1);
-  return kernel ? AcceptsTiles(c, 10) : "kernel not of 3 taps";
+  return kernel ? AcceptsTiles(c, 5) : "kernel not of 3 taps";
 }
 
 Reason AcceptsWinograd2(const Conv& c) {
