@@ -99,21 +99,17 @@ class Winograd : public ConvStep {
 
   void Pack(const float* weight, const float* bias, float* to) const override {
     const std::vector<double> gRows = FilterTransform(rows_.n, conv_.kh), gColumns = FilterTransform(columns_.n, conv_.kw);
-    std::vector<double> u(static_cast<size_t>(coefficients_));
+    std::vector<float> u(static_cast<size_t>(coefficients_));
     for (const Panel& panel : panels_) {
-      for (int64_t l = 0; l < panel.lanes; ++l) {
-        const int64_t o = panel.firstBlock * kBlock + l;
-        const bool real = o < out_.c && l < panel.blocks * kBlock;
-        to[panel.bias + l] = real && bias ? bias[o] : 0.0f;
-        for (int64_t c = 0; c < channels_; ++c) {
-          const float* w = real && c < in_.c ? weight + (o * in_.c + c) * taps_ : nullptr;
-          TransformFilter(gRows, gColumns, w, &u);
-          for (int64_t i = 0; i < coefficients_; ++i) {
-            to[panel.weights + (i * channels_ + c) * panel.lanes + l] = static_cast<float>(u[static_cast<size_t>(i)]);
-          }
-          for (int64_t t = 0; t < taps_; ++t) {
-            to[panel.direct + ((c / kBlock * taps_ + t) * kBlock + c % kBlock) * panel.lanes + l] = w ? w[t] : 0.0f;
-          }
+      std::fill(to + panel.bias, to + panel.direct + taps_ * channels_ * panel.lanes, 0.0f);
+      const int64_t first = panel.firstBlock * kBlock, lanes = std::min(out_.c - first, panel.blocks * kBlock);
+      if (bias) std::copy(bias + first, bias + first + lanes, to + panel.bias);
+      for (int64_t c = 0; c < in_.c; ++c) {
+        for (int64_t l = 0; l < lanes; ++l) {
+          const float* w = weight + ((first + l) * in_.c + c) * taps_;
+          TransformFilter(gRows, gColumns, w, u.data());
+          for (int64_t i = 0; i < coefficients_; ++i) to[panel.weights + (i * channels_ + c) * panel.lanes + l] = u[static_cast<size_t>(i)];
+          for (int64_t t = 0; t < taps_; ++t) to[panel.direct + ((c / kBlock * taps_ + t) * kBlock + c % kBlock) * panel.lanes + l] = w[t];
         }
       }
     }
@@ -146,6 +142,7 @@ class Winograd : public ConvStep {
  private:
   // Fewer blocks than this do not keep the threads of a large machine busy.
   static constexpr int64_t kManyBlocks = 8;
+  static constexpr int64_t kMostInputs = 8, kMostTaps = 7;
 
   struct Panel {
     int64_t firstBlock, blocks, lanes;
@@ -159,15 +156,21 @@ class Winograd : public ConvStep {
   int64_t patchFloats() const { return channels_ * coefficients_; }
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
 
-  // G w G^T.
-  void TransformFilter(const std::vector<double>& gRows, const std::vector<double>& gColumns, const float* w, std::vector<double>* u) const {
+  // G w G^T, columns first.
+  void TransformFilter(const std::vector<double>& gRows, const std::vector<double>& gColumns, const float* w, float* u) const {
+    double half[kMostInputs * kMostTaps];  // rows of w by columns of u
+    for (int64_t i = 0; i < conv_.kh; ++i) {
+      for (int64_t x = 0; x < columns_.n; ++x) {
+        double sum = 0;
+        for (int64_t j = 0; j < conv_.kw; ++j) sum += gColumns[static_cast<size_t>(x * conv_.kw + j)] * static_cast<double>(w[i * conv_.kw + j]);
+        half[i * columns_.n + x] = sum;
+      }
+    }
     for (int64_t y = 0; y < rows_.n; ++y) {
       for (int64_t x = 0; x < columns_.n; ++x) {
         double sum = 0;
-        for (int64_t t = 0; w && t < taps_; ++t) {
-          sum += gRows[static_cast<size_t>(y * conv_.kh + t / conv_.kw)] * gColumns[static_cast<size_t>(x * conv_.kw + t % conv_.kw)] * static_cast<double>(w[t]);
-        }
-        (*u)[static_cast<size_t>(y * columns_.n + x)] = sum;
+        for (int64_t i = 0; i < conv_.kh; ++i) sum += gRows[static_cast<size_t>(y * conv_.kh + i)] * half[i * columns_.n + x];
+        u[y * columns_.n + x] = static_cast<float>(sum);
       }
     }
   }
