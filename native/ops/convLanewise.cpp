@@ -27,8 +27,10 @@ class Lanewise : public ConvStep {
       const int64_t real = std::min(o, out_.c - 1), lane = o % lanes_;
       firstLane_.push_back(static_cast<int32_t>(lane / kBlock * kBlock + real / conv_.outPerGroup * conv_.inPerGroup % kBlock));
     }
+    // Runs of nearly equal size; more of them where panels are few.
     const int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
-    rowsPerTask_ = std::clamp<int64_t>(perTask / rowsAtOnce_ * rowsAtOnce_, std::min(out_.h, rowsAtOnce_), out_.h);
+    const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (kFewTasks + panels_ - 1) / panels_);
+    rowsPerTask_ = ((out_.h + runs - 1) / runs + rowsAtOnce_ - 1) / rowsAtOnce_ * rowsAtOnce_;
     runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
     panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kFewTasks));
   }

@@ -93,7 +93,7 @@ class Tiles : public ConvStep {
     const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
     const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
     const int64_t perRun = std::max<int64_t>(1, pixels / (r.flat ? tile : r.width));
-    const int64_t least = r.flat ? std::min<int64_t>(4, r.units / 2) : std::min(kFewTasks, r.units);
+    const int64_t least = std::min(kFewTasks, r.flat ? r.units / 2 : r.units);
     r.count = std::max<int64_t>({1, least, (r.units + perRun - 1) / perRun});
     return r;
   }
