@@ -7,6 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { backend } from "xcorr";
+import { loadAddon } from "../dist/backends/addon.js";
 import { listCases } from "./cases.js";
 
 const HELP = `npm run bench -- [options]
@@ -108,15 +109,17 @@ function cell({ wrong, error, ...times }, figures) {
   return error ? "-" : figures(times);
 }
 
-/** "name   0.812 ms, best 0.790, 284 GFLOP/s   onnxruntime-node 1.62 ..." */
-function describe(name, macs, results) {
+/** "name   0.812 ms, best 0.790, 284 GFLOP/s, 121 % of peak   onnxruntime-node 1.62 ..." Winograd needs fewer products than are counted. */
+function describe(name, macs, results, peak) {
   const [[, own], ...others] = Object.entries(results);
   const rate = ({ median }) =>
-    macs > 0 ? `${((2 * macs) / median / 1e6).toFixed(1).padStart(6)} GFLOP/s` : "";
+    macs > 0
+      ? `${((2 * macs) / median / 1e6).toFixed(1).padStart(6)} GFLOP/s, ${((2 * macs) / median / 1e4 / peak).toFixed(0).padStart(3)} % of peak`
+      : "";
   const first = cell(own, (times) =>
     [
       `${times.median.toFixed(3).padStart(9)} ms, best ${times.min.toFixed(3).padStart(8)}`,
-      rate(times).padEnd(14),
+      rate(times).padEnd(29),
     ].join("  "),
   );
   const ratio = ({ median }) =>
@@ -165,14 +168,19 @@ async function main() {
   if (cases.length === 0) throw new Error(`no case is named like ${values.cases}; see --list`);
   if (values.list) return console.log(cases.map(({ name }) => name).join("\n"));
 
+  const addon = loadAddon();
   const machine = {
     cpu: cpus()[0].model,
     cpus: availableParallelism(),
     isas: backend.available(),
+    /** Multiply-adds times two of one core, in 10^9 a second. */
+    peak: Object.fromEntries(addon.isas.map((isa) => [isa, Math.round(addon.peak(isa) * 10) / 10])),
     node: process.version,
     date: new Date().toISOString(),
   };
+  const peak = Math.max(...Object.values(machine.peak));
   console.log(`${machine.cpu}, ${machine.cpus} CPUs, ${machine.isas}, Node ${machine.node}`);
+  console.log(`peak of one core: ${peak} GFLOP/s`);
   const out = values.out ?? here(`results/${machine.date.replaceAll(":", "-")}.json`);
   mkdirSync(dirname(out), { recursive: true });
   const runs = [];
@@ -193,7 +201,7 @@ async function main() {
         seconds: Number(values.seconds),
       });
       records.push({ name, group, macs: made.macs, results });
-      console.log(describe(name, made.macs, results));
+      console.log(describe(name, made.macs, results, peak * threads));
       if (Object.values(results).some(({ wrong }) => wrong)) process.exitCode = 1;
       writeFileSync(out, JSON.stringify({ machine, runs }, null, 1));
     }

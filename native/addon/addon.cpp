@@ -1,6 +1,9 @@
 // The addon's exports. Thin: read arguments, call, give back. src/backends/addon.ts has the types.
 #include <napi.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "../runtime/arena.h"
 #include "../runtime/cpu.h"
 #include "../runtime/threadTeam.h"
@@ -64,6 +67,21 @@ Napi::Value RunOp(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+// peak(isa): multiply-adds times two, in 10^9 a second, that one core can do with an instruction set; the best of a few tries of a millisecond or two.
+Napi::Value PeakOf(const Napi::CallbackInfo& info) {
+  const KernelTable& table = ReadTable(info[0]);
+  float out[16];
+  double best = 0;
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    int64_t multiplyAdds = 0;
+    const auto before = std::chrono::steady_clock::now();
+    table.Peak({300000, out, &multiplyAdds});
+    const double nanoseconds = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - before).count();
+    best = std::max(best, 2 * static_cast<double>(multiplyAdds) / nanoseconds);
+  }
+  return Napi::Number::New(info.Env(), best);
+}
+
 Napi::Array Names(Napi::Env env, const std::vector<std::string>& names) {
   const Napi::Array list = Napi::Array::New(env, names.size());
   for (size_t i = 0; i < names.size(); ++i) list.Set(static_cast<uint32_t>(i), names[i]);
@@ -77,6 +95,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("ops", Names(env, OpNames()));
   exports.Set("threads", DefaultThreads());
   exports.Set("run", Napi::Function::New(env, RunOp, "run"));
+  exports.Set("peak", Napi::Function::New(env, PeakOf, "peak"));
   DefineProgram(env, exports);
   return exports;
 }

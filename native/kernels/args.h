@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "winogradPoints.h"
+
 namespace xcorr {
 
 // An activation that a kernel applies to its result. Meanings: docs/ops.md.
@@ -165,6 +167,21 @@ struct SumArgs {
   const float* in;
   double* out;
   int64_t pixels;
+};
+
+// out[p] = factor * sum over i of in[p * pixels + i].
+struct SumPlanesArgs {
+  const float* in;
+  float* out;
+  int64_t planes, pixels;
+  float factor;
+};
+
+// The machine's own speed. out: [lanes].
+struct PeakArgs {
+  int64_t steps;
+  float* out;
+  int64_t* multiplyAdds;  // how many there were
 };
 
 enum class UnaryKind : uint8_t { kActivation, kExp, kSqrt, kReciprocal, kAbs, kNeg };

@@ -75,5 +75,26 @@ void SumPixels(const SumArgs& args) {
   for (int l = 0; l < 8; ++l) args.out[l] = totals[l];
 }
 
+// The same of plain planes that are small enough for sums in float.
+void SumPlanes(const SumPlanesArgs& args) {
+  const float* in = args.in;
+  for (int64_t plane = 0; plane < args.planes; ++plane, in += args.pixels) {
+    Vec8 sums[2] = {Set<Vec8>(0.0f), Set<Vec8>(0.0f)};
+    int64_t i = 0;
+    for (; i + 16 <= args.pixels; i += 16) {
+      sums[0] = Add(sums[0], Load<Vec8>(in + i));
+      sums[1] = Add(sums[1], Load<Vec8>(in + i + 8));
+    }
+    if (i + 8 <= args.pixels) {
+      sums[0] = Add(sums[0], Load<Vec8>(in + i));
+      i += 8;
+    }
+    float s[8], rest = 0;
+    Store(Add(sums[0], sums[1]), s);
+    for (; i < args.pixels; ++i) rest += in[i];
+    args.out[plane] = (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])) + rest) * args.factor;
+  }
+}
+
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

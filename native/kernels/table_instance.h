@@ -9,6 +9,7 @@
 #include "elementwise.h"
 #include "lanewise.h"
 #include "layout.h"
+#include "peak.h"
 #include "planesTile.h"
 #include "responseNorm.h"
 #include "table.h"

@@ -6,7 +6,6 @@
 // An axis on which the kernel has one tap is left as it is (n = m = 1). Toom-Cook with other points than usual: Barabasz et al. 2018
 // (arXiv:1803.10986); minimal filtering for convolution: Lavin and Gray 2015 (arXiv:1509.09308).
 #pragma once
-#include "winogradPoints.h"
 
 namespace xcorr::XCORR_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // The points of Winograd's minimal filtering of n inputs: 0, the pairs +-p, and infinity. They decide the rounding error; these are exact in float. Of n = 6,
 // +-5/8 and +-3/2 make half the error of the usual +-1 and +-2.
 //
-// Compiled into every instruction set and into what packs the weights, so all of it is constexpr and internal.
+// Part of args.h: kernels and what packs their weights agree on them. Compiled into every instruction set, so all of it is constexpr and internal.
 #pragma once
 
 namespace xcorr {

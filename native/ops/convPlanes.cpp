@@ -57,7 +57,11 @@ class Planes : public ConvStep {
     team.Run(conv_.groups * runs, [&](int64_t task, int) {
       const int64_t group = task / runs, first = task % runs * rows_, rows = std::min(rows_, out_.h - first);
       float* copy = ThreadScratch(static_cast<size_t>(copyFloats() + (narrow() ? conv_.table.planeOuts * rows_ * conv_.table.lanes : 0)));
-      CopyRows(in + group * conv_.inPerGroup * in_.plane(), first, rows, copy);
+      const int64_t read = rows + (conv_.kh - 1) * conv_.dilation[0];
+      for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
+        const float* plane = in + (group * conv_.inPerGroup + c) * in_.plane();
+        CopyRows(plane, in_.h, in_.w, first - conv_.padding.top, read, conv_.padding.left, rowFloats_, copy + c * copiedRows_ * rowFloats_);
+      }
       for (int64_t p = 0; p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
     });
   }
@@ -74,25 +78,6 @@ class Planes : public ConvStep {
   Range Outs(int64_t group, int64_t panel) const {
     const int64_t begin = group * conv_.outPerGroup;
     return {begin + conv_.outPerGroup * panel / panels_, begin + conv_.outPerGroup * (panel + 1) / panels_};
-  }
-
-  // What output rows first .. first + rows - 1 read.
-  void CopyRows(const float* in, int64_t first, int64_t rows, float* copy) const {
-    const int64_t left = conv_.padding.left, right = rowFloats_ - left - in_.w;
-    const int64_t read = rows + (conv_.kh - 1) * conv_.dilation[0];
-    for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
-      for (int64_t i = 0; i < read; ++i) {
-        float* row = copy + (c * copiedRows_ + i) * rowFloats_;
-        const int64_t y = first - conv_.padding.top + i;
-        if (y < 0 || y >= in_.h) {
-          std::memset(row, 0, static_cast<size_t>(rowFloats_) * sizeof(float));
-          continue;
-        }
-        std::memset(row, 0, static_cast<size_t>(left) * sizeof(float));
-        std::memcpy(row + left, in + c * in_.plane() + y * in_.w, static_cast<size_t>(in_.w) * sizeof(float));
-        std::memset(row + left + in_.w, 0, static_cast<size_t>(right) * sizeof(float));
-      }
-    }
   }
 
   void RunPanel(Range outs, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {

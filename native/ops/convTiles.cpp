@@ -26,7 +26,7 @@ struct InputShape {
 
 class Tiles : public ConvStep {
  public:
-  Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded), kind_(kind) {
+  Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, CopyOf(kind)), kind_(kind) {
     Describe();
     ListPixels();
   }
@@ -45,6 +45,10 @@ class Tiles : public ConvStep {
   // rows, and the weights stay. Whatever does not stay is read again for each round: the order with less to read again wins; if that is the same, the
   // one in which threads share what there is more of. Outer pieces that are too few for many threads are cut along the other way too.
   void RunImage(Team& team, const float* data, const float* in, const float* residual, float* out, float*) const override {
+    if (kind_ == Kind::kStem) {
+      RunStem(team, data, in, residual, out);
+      return;
+    }
     const int64_t panels = static_cast<int64_t>(panels_.size());
     const Runs runs = CutRows();
     const int64_t inputBytes = (in_.blocked ? in_.blocks * kBlock : in_.c) * in_.plane() * 4, weightBytes = packedFloats_ * 4;
@@ -63,6 +67,19 @@ class Tiles : public ConvStep {
     team.Run(runs.count * parts, [&](int64_t task, int) {
       const int64_t run = task / parts, part = task % parts;
       for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) RunPanel(runs, run, run + 1, p, data, in, residual, out);
+    });
+  }
+
+  // A task copies the rows that it reads, with their padding, to where they stay in the nearer caches.
+  void RunStem(Team& team, const float* data, const float* in, const float* residual, float* out) const {
+    const Runs runs = CutRows();
+    team.Run(runs.count, [&](int64_t run, int) {
+      const int64_t begin = runs.units * run / runs.count, end = runs.units * (run + 1) / runs.count, first = begin * conv_.stride[0];
+      float* copy = ThreadScratch(static_cast<size_t>(in_.c * shape_.plane));
+      for (int64_t c = 0; c < in_.c; ++c) {
+        CopyRows(in + c * in_.plane(), in_.h, in_.w, first - conv_.padding.top, RowsRead(end - begin), conv_.padding.left, shape_.row, copy + c * shape_.plane);
+      }
+      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, data, copy - first * shape_.row, residual, out);
     });
   }
 
@@ -159,13 +176,20 @@ class Tiles : public ConvStep {
   }
 
  private:
+  static Copy CopyOf(Kind kind) { return kind == Kind::kStem ? Copy::kNone : kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded; }
+
+  // Of the padded input, by so many rows of the output.
+  int64_t RowsRead(int64_t rows) const { return (rows - 1) * conv_.stride[0] + (conv_.kh - 1) * conv_.dilation[0] + 1; }
+
   // Lays out taps and panels; the weights themselves come in Pack.
   void Describe() {
     unit_ = kind_ == Kind::kStem || kind_ == Kind::kGrouped ? 1 : 8;
     const int64_t unit = in_.blocked ? kBlock : 1;
     const Padding& pad = conv_.padding;
     const int64_t row = (in_.w + pad.left + pad.right) * unit;
-    shape_ = {row, (in_.h + pad.top + pad.bottom) * row, unit};
+    const Runs runs = CutRows();
+    const int64_t rows = kind_ == Kind::kStem ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
+    shape_ = {row, rows * row, unit};
     const int64_t perPanel = conv_.table.tileBlocks;
     int64_t at = 0;
     for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {

@@ -16,7 +16,6 @@
 #include <cstring>
 #include <string>
 
-#include "../kernels/winogradPoints.h"
 #include "../runtime/cpu.h"
 #include "convCost.h"
 

@@ -48,6 +48,19 @@ int64_t PaddedFloats(const Image& image, const Padding& pad) {
   return planes * (image.h + pad.top + pad.bottom) * (image.w + pad.left + pad.right);
 }
 
+void CopyRows(const float* plane, int64_t h, int64_t w, int64_t first, int64_t rows, int64_t left, int64_t rowFloats, float* out) {
+  const auto clear = [](float* at, int64_t floats) { std::memset(at, 0, static_cast<size_t>(floats) * sizeof(float)); };
+  for (int64_t y = first; y < first + rows; ++y, out += rowFloats) {
+    if (y < 0 || y >= h) {
+      clear(out, rowFloats);
+      continue;
+    }
+    clear(out, left);
+    std::memcpy(out + left, plane + y * w, static_cast<size_t>(w) * sizeof(float));
+    clear(out + left + w, rowFloats - left - w);
+  }
+}
+
 void PadImage(Team& team, const Image& image, const Padding& pad, const float* in, float* out) {
   const int64_t unit = image.blocked ? kBlock : 1;
   const int64_t planes = image.blocked ? image.blocks : image.c;
@@ -56,19 +69,8 @@ void PadImage(Team& team, const Image& image, const Padding& pad, const float* i
   const int64_t perTask = std::max<int64_t>(1, kPaddedFloats / row), runs = (height + perTask - 1) / perTask;
   // Run by run: a thread copies from all planes the rows that it will read, as it wrote them.
   team.Run(runs * planes, [&](int64_t task, int) {
-    const int64_t plane = task % planes, first = task / planes * perTask;
-    const float* from = in + plane * image.plane() * unit;
-    for (int64_t y = first; y < std::min(height, first + perTask); ++y) {
-      float* line = out + (plane * height + y) * row;
-      const int64_t source = y - pad.top;
-      if (source < 0 || source >= image.h) {
-        std::memset(line, 0, static_cast<size_t>(row) * sizeof(float));
-        continue;
-      }
-      std::memset(line, 0, static_cast<size_t>(pad.left * unit) * sizeof(float));
-      std::memcpy(line + pad.left * unit, from + source * image.w * unit, static_cast<size_t>(image.w * unit) * sizeof(float));
-      std::memset(line + (pad.left + image.w) * unit, 0, static_cast<size_t>(pad.right * unit) * sizeof(float));
-    }
+    const int64_t plane = task % planes, first = task / planes * perTask, rows = std::min(height - first, perTask);
+    CopyRows(in + plane * image.plane() * unit, image.h, image.w * unit, first - pad.top, rows, pad.left * unit, row, out + (plane * height + first) * row);
   });
 }
 

@@ -212,6 +212,18 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
   }
 }
 
+void TestSumPlanes(const KernelTable& table, int64_t planes, int64_t pixels) {
+  const std::vector<float> in = Fill(static_cast<size_t>(planes * pixels));
+  std::vector<float> out(static_cast<size_t>(planes + 1), kGuard);
+  table.SumPlanes({in.data(), out.data(), planes, pixels, 0.5f});
+  for (int64_t p = 0; p < planes; ++p) {
+    double sum = 0;
+    for (int64_t i = 0; i < pixels; ++i) sum += in[static_cast<size_t>(p * pixels + i)];
+    Expect(out[static_cast<size_t>(p)], sum / 2, table, "SumPlanes");
+  }
+  Expect(out[static_cast<size_t>(planes)], kGuard, table, "SumPlanes guard");
+}
+
 void TestElementwise(const KernelTable& table, int64_t count) {
   const std::vector<float> a = Fill(static_cast<size_t>(count)), b = Fill(static_cast<size_t>(count));
   std::vector<float> out(static_cast<size_t>(count + 1), kGuard);
@@ -338,6 +350,7 @@ int main() {
     for (int size : {1, 2, 5, 6, 19}) {
       for (int blocks : {1, 2, 5}) TestResponseNorm(*table, blocks, 3, size);
     }
+    for (int64_t pixels : {1, 7, 8, 9, 16, 31, 49}) TestSumPlanes(*table, 3, pixels);
     std::printf("%s: %s\n", table->name, failures == before ? "all kernels agree" : "FAILED");
   }
   return failures == 0 ? 0 : 1;

@@ -87,6 +87,8 @@ export interface Addon {
   readonly ops: readonly string[];
   /** CPUs that this process may use, at most 16. */
   readonly threads: number;
+  /** Multiply-adds times two, in 10^9 a second, that one core can do with an instruction set: measured, some 20 ms. */
+  peak(isa: string): number;
   /** Runs one op now; gives the reason if there is no kernel for it. */
   run(
     isa: string,
