@@ -270,8 +270,10 @@ export function randomGraph(seed: number, size = 14): Graph {
       { axis: 1 },
     );
   };
+  /** A norm in front of a product, as in DenseNet but for the activation. */
+  const ahead: Step = (x) => conv1x1(pick([batchNorm, perChannel])(x) as Value, pick([4, 8, 12]));
   const steps = [
-    ...[padded, shared, shared, residual, branches],
+    ...[padded, ahead, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
     ...[upsample, responseNorm, shuffle, part, scaled],

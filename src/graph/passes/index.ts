@@ -7,6 +7,8 @@
 import type { Target } from "../../core/backend.js";
 import type { Graph } from "../graph.js";
 import { assignLayout } from "./assignLayout.js";
+import { combineAffine } from "./combineAffine.js";
+import { foldAffineAhead } from "./foldAffineAhead.js";
 import { foldBatchNorm } from "./foldBatchNorm.js";
 import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
@@ -31,10 +33,12 @@ export const passes: readonly Pass[] = [
   recogniseShuffle,
   removeDead, // so that the parts of a recognised activation do not count as readers
   foldBatchNorm, // before activations hide the product in front of them
+  foldAffineAhead, // after it: what stands after a product costs nothing there, whatever the padding of the next
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
   fuseAffine, // after it: what follows an activation that is fused
+  combineAffine, // what is left of scales and shifts, with the activations that have been fused into them
   removeDead,
   assignLayout, // last: sees the ops that will run
 ];

@@ -1,0 +1,47 @@
+/** Nodes that scale and shift each channel, as two numbers per channel: batchNorm, and mul, add, sub and div by a constant. */
+import { numbersOf, type Tensor } from "../../core/tensor.js";
+import type { Node, Value } from "../graph.js";
+
+/** y[c] = x[c] * scale[c] + shift[c] */
+export interface Affine {
+  readonly scale: Float64Array;
+  readonly shift: Float64Array;
+}
+
+/** What a node does to each of `channels` channels of `from`, its activation apart, if that is all it does. */
+export function affineOf(node: Node, from: Value, channels: number): Affine | undefined {
+  if ("residual" in node.attrs) return undefined;
+  if (node.op.name === "batchNorm") return batchNormAffine(node, channels);
+  if (!["add", "sub", "mul", "div"].includes(node.op.name)) return undefined;
+  const [a, b] = node.inputs;
+  const other = a === from ? b : a;
+  const numbers = other.constant && perChannel(other.constant, from.type.shape.length, channels);
+  if (!numbers || (other === a && (node.op.name === "sub" || node.op.name === "div")))
+    return undefined;
+  const ones = new Float64Array(channels).fill(1);
+  const zeros = new Float64Array(channels);
+  if (node.op.name === "mul") return { scale: numbers, shift: zeros };
+  if (node.op.name === "div") return { scale: numbers.map((n) => 1 / n), shift: zeros };
+  return { scale: ones, shift: node.op.name === "add" ? numbers : numbers.map((n) => -n) };
+}
+
+function batchNormAffine(node: Node, channels: number): Affine | undefined {
+  const constants = node.inputs.slice(1).map((v) => v.constant);
+  if (constants.some((t) => t === undefined)) return undefined;
+  const [g, beta, mean, variance] = constants.map((t) => numbersOf(t as Tensor));
+  const { eps } = node.attrs as { eps: number };
+  const scale = Float64Array.from(
+    { length: channels },
+    (_, c) => g[c] / Math.sqrt(variance[c] + eps),
+  );
+  return { scale, shift: scale.map((s, c) => beta[c] - mean[c] * s) };
+}
+
+/** A constant as one number per channel (axis 1 of a tensor of this rank), if it broadcasts like that. */
+function perChannel(t: Tensor, rank: number, channels: number): Float64Array | undefined {
+  if (t.dtype !== "float32") return undefined;
+  if (t.size === 1 && t.rank <= rank) return new Float64Array(channels).fill(t.data[0] as number);
+  const shape = [...new Array<number>(Math.max(0, rank - t.rank)).fill(1), ...t.shape];
+  const fits = shape.length === rank && shape.every((n, axis) => n === (axis === 1 ? channels : 1));
+  return fits ? Float64Array.from(t.data as Float32Array) : undefined;
+}

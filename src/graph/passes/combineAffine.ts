@@ -1,0 +1,77 @@
+/**
+ * Makes one batchNorm of everything that scales and shifts the channels of an image in a row.
+ *
+ *   x -> batchNorm -> mul(a) -> add(b, activation)      becomes      x -> batchNorm(scale, shift, 0, 1; eps 0, activation)
+ *
+ * with a and b constants, one number per channel or one for all; so does a mul, add, sub or div by a number per channel that stands alone,
+ * because a batchNorm keeps the blocked layout and is one multiply-add. Only when nothing else reads the results in between.
+ */
+import { Tensor } from "../../core/tensor.js";
+import { batchNormOp } from "../../ops/norm.js";
+import { isImage } from "../../ops/shared.js";
+import type { Graph, Node, Value } from "../graph.js";
+import { type Affine, affineOf } from "./affine.js";
+
+/** First `a`, then `b`. */
+export const composeAffine = (a: Affine, b: Affine): Affine => ({
+  scale: a.scale.map((s, c) => s * b.scale[c]),
+  shift: a.shift.map((t, c) => t * b.scale[c] + b.shift[c]),
+});
+
+/** The image that a node scales and shifts, and how. */
+function affineNode(node: Node): { from: Value; affine: Affine } | undefined {
+  const { type } = node.outputs[0];
+  const from = node.inputs.find((v) => !v.constant && v.type.shape.join() === type.shape.join());
+  if (!from || !isImage(type)) return undefined;
+  const affine = affineOf(node, from, type.shape[1]);
+  return affine && { from, affine };
+}
+
+/** One number for all channels costs nothing where it stands, and may be fused with what is before it. */
+const isUniform = (numbers: Float64Array): boolean => numbers.every((n) => n === numbers[0]);
+
+export const combineAffine = {
+  name: "combineAffine",
+  apply(graph: Graph): number {
+    let changes = 0;
+    const readers = graph.readers();
+    const gone = new Set<Node>();
+    // From the end, so that a chain is met at its last link, and is one product of float64 numbers.
+    for (const node of [...graph.nodes].reverse()) {
+      const last = gone.has(node) ? undefined : affineNode(node);
+      if (!last) continue;
+      let { from: x, affine } = last;
+      const before = new Set<Node>();
+      for (let link = x.producer; link; link = x.producer) {
+        const alone = readers.get(x)?.length === 1 && !graph.isOutput(x);
+        const next = alone && !("activation" in link.attrs) ? affineNode(link) : undefined;
+        if (!next) break;
+        affine = composeAffine(next.affine, affine);
+        x = next.from;
+        before.add(link);
+        gone.add(link);
+      }
+      const uniform = isUniform(affine.scale) && isUniform(affine.shift);
+      if (before.size === 0 && (node.op === batchNormOp || uniform)) continue;
+      const constant = (numbers: ArrayLike<number>, name: string): Value =>
+        graph.constant(new Tensor(Float32Array.from(numbers), [numbers.length]), name);
+      const inputs = [
+        x,
+        constant(affine.scale, `${node.name}.scale`),
+        constant(affine.shift, `${node.name}.shift`),
+        constant(
+          affine.scale.map(() => 0),
+          `${node.name}.mean`,
+        ),
+        constant(
+          affine.scale.map(() => 1),
+          `${node.name}.variance`,
+        ),
+      ];
+      graph.replace(node, batchNormOp, inputs, { ...node.attrs, eps: 0 });
+      graph.remove(before);
+      changes++;
+    }
+    return changes;
+  },
+};

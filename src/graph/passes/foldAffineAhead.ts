@@ -1,0 +1,77 @@
+/**
+ * Folds what scales and shifts each channel into the weights after it.
+ *
+ *   x -> batchNorm -> conv2d(w, b)      becomes      x -> conv2d(w * s, b + sum of w * t)
+ *   with s and t what batchNorm (or mul, add, sub, div by a constant per channel) multiplies an input channel by and adds to it.
+ *
+ * Only when nothing else reads the result in between. Padding zeros would have to become -t / s, so with padding only if all t are 0.
+ */
+import { numbersOf, Tensor } from "../../core/tensor.js";
+import type { Graph, Node } from "../graph.js";
+import { type Affine, affineOf } from "./affine.js";
+
+/** Weights and bias of a convolution that scales and shifts its input channels itself. */
+export function foldAffineInputs(
+  weight: Tensor,
+  bias: Tensor | undefined,
+  { scale, shift }: Affine,
+  groups: number,
+): { weight: Tensor; bias: Tensor } {
+  const [cout, perGroup, kh, kw] = weight.shape;
+  const [newWeight, newBias] = [Tensor.zeros(weight.shape), Tensor.zeros([cout])];
+  const [from, to] = [numbersOf(weight), newWeight.data as Float32Array];
+  for (let o = 0, i = 0; o < cout; o++) {
+    const firstChannel = Math.floor(o / (cout / groups)) * perGroup;
+    let moved = bias ? (bias.data[o] as number) : 0;
+    for (let c = firstChannel; c < firstChannel + perGroup; c++) {
+      for (let tap = 0; tap < kh * kw; tap++, i++) {
+        to[i] = from[i] * scale[c];
+        moved += from[i] * shift[c];
+      }
+    }
+    newBias.data[o] = moved;
+  }
+  return { weight: newWeight, bias: newBias };
+}
+
+const canTake = ({ op, attrs, inputs }: Node): boolean =>
+  op.name === "conv2d" &&
+  !("residual" in attrs) &&
+  inputs.slice(1).every((v) => v.constant?.dtype === "float32");
+
+export const foldAffineAhead = {
+  name: "foldAffineAhead",
+  apply(graph: Graph): number {
+    let changes = 0;
+    const readersOf = graph.readers();
+    // From the end, so that of a chain the last link goes first and the others follow.
+    for (const node of [...graph.nodes].reverse()) {
+      const [result] = node.outputs;
+      if (graph.isOutput(result) || "activation" in node.attrs) continue;
+      const readers = readersOf.get(result) ?? [];
+      const [reader] = readers;
+      if (readers.length !== 1 || !canTake(reader) || reader.inputs[0] !== result) continue;
+      const channels = result.type.shape[1];
+      const from = node.inputs.find(
+        (v) => !v.constant && v.type.shape.join() === result.type.shape.join(),
+      );
+      const affine = from && affineOf(node, from, channels);
+      if (!affine) continue;
+      const { groups, padding } = reader.attrs as { groups: number; padding: readonly number[] };
+      if (padding.some((n) => n > 0) && affine.shift.some((t) => t !== 0)) continue;
+      const [, weight, bias] = reader.inputs;
+      const folded = foldAffineInputs(weight.constant as Tensor, bias?.constant, affine, groups);
+      const inputs = [
+        from,
+        graph.constant(folded.weight, weight.name),
+        graph.constant(folded.bias, bias?.name ?? `${reader.name}.bias`),
+      ];
+      const replaced = graph.replace(reader, reader.op, inputs, reader.attrs);
+      const others = (readersOf.get(from) ?? []).filter((other) => other !== node);
+      readersOf.set(from, [...others, replaced]);
+      graph.remove(new Set([node]));
+      changes++;
+    }
+    return changes;
+  },
+};
