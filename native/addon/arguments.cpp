@@ -162,7 +162,7 @@ Plan ReadPlan(const Napi::Value& value) {
   for (uint32_t i = 0; i < steps.Length(); ++i) {
     const Napi::Object entry = Object(steps.Get(i), "a step");
     plan.steps.push_back({Text(entry.Get("op"), "op"), ReadAttributes(entry.Get("attrs")), ReadPlaces(entry.Get("inputs"), plan.values.size()),
-                          ReadPlaces(entry.Get("outputs"), plan.values.size())});
+                          ReadPlaces(entry.Get("outputs"), plan.values.size()), entry.Get("inPlace").ToBoolean()});
     for (size_t output : plan.steps.back().outputs) {
       if (plan.values[output].offset < 0) Fail(value.Env(), "a step that writes a constant");
     }

@@ -19,6 +19,12 @@ void Copy(Team& team, const void* from, void* to, size_t bytes) {
   });
 }
 
+class InPlace : public Step {
+ public:
+  InPlace() { info.algorithm = "in place"; }
+  void Run(Team&, const void* const*, void* const*, void*) const override {}
+};
+
 }  // namespace
 
 Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& choices)
@@ -38,7 +44,9 @@ Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& ch
     for (size_t i : node.outputs) problem.outputs.push_back(values_[i].type);
     std::unique_ptr<Step> step;
     std::string reason;
-    if (const MakeStepFn make = FindOp(node.op)) {
+    if (node.inPlace) {
+      step = std::make_unique<InPlace>();
+    } else if (const MakeStepFn make = FindOp(node.op)) {
       try {
         step = make(problem);
       } catch (const Declined& declined) {

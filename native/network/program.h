@@ -22,6 +22,7 @@ struct PlanStep {
   std::string op;
   Attributes attributes;
   std::vector<size_t> inputs, outputs;
+  bool inPlace = false;  // the outputs lie where the inputs are: nothing to do
 };
 
 struct Plan {

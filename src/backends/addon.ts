@@ -29,6 +29,7 @@ export interface NativePlan {
     attrs: object;
     inputs: readonly number[];
     outputs: readonly number[];
+    inPlace: boolean;
   }[];
   /** Values that a run is given, and that it gives. None is a constant. */
   readonly inputs: readonly number[];

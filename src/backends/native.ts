@@ -128,11 +128,12 @@ class NativePlanProgram implements Program {
           offset: Math.max(offset, 0),
           constant: constant?.data,
         })),
-        steps: plan.steps.map(({ op, attrs, inputs, outputs }) => ({
+        steps: plan.steps.map(({ op, attrs, inputs, outputs, inPlace }) => ({
           op: op.name,
           attrs,
           inputs,
           outputs,
+          inPlace,
         })),
       },
       isa,

@@ -21,7 +21,7 @@ export interface PlanValue {
   readonly layout: Layout;
   /** Present: the value never changes. Its tensor is plain. */
   readonly constant?: Tensor;
-  /** Byte offset in the arena, a multiple of 64; -1 for constants. Inputs and outputs have one too. */
+  /** Byte offset in the arena; -1 for constants. Inputs and outputs have one too. A multiple of 64, unless it is part of another value. */
   readonly offset: number;
   /** Bytes held there: padding lanes of a blocked value included. */
   readonly bytes: number;
@@ -34,6 +34,8 @@ export interface PlanStep {
   readonly attrs: object;
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Its outputs lie where its inputs are: to backends that keep values at their offsets it is done. */
+  readonly inPlace: boolean;
 }
 
 /** A graph for one set of shapes, ordered, with memory assigned. Plain data. */

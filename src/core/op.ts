@@ -58,6 +58,15 @@ export type Sight =
   | "whole"
   | ((at: number) => readonly [first: number, last: number, step?: number]);
 
+/** How an op's inputs and outputs can be the same memory: parts one after the other in a whole. See OpDef.placement. */
+export interface Placement {
+  /** The side with the whole, one value; all values of the other side are parts of it. */
+  readonly whole: "input" | "output";
+  /** The axis of the whole along which the parts lie, and where each begins; they are whole along all other axes. */
+  readonly axis: number;
+  readonly starts: readonly number[];
+}
+
 /** One operation: what it accepts, what it means, what shared code may know about it. Attrs are plain data (docs/ops.md). */
 export interface OpDef<Attrs extends object = object> {
   readonly name: string;
@@ -83,6 +92,8 @@ export interface OpDef<Attrs extends object = object> {
   parameters?(inputs: readonly TensorType[], attrs: Attrs): readonly number[];
   /** Default "plain". */
   layout?(inputs: readonly TensorType[], attrs: Attrs): LayoutRule;
+  /** Where its inputs lie in its output, or its outputs in its input, if it changes nothing in them; a plan then need not copy them. */
+  placement?(inputs: readonly TensorType[], attrs: Attrs): Placement | undefined;
   /** One output element per input element at the same place (after broadcasting). */
   readonly elementwise?: boolean;
   /** The activation that this op with these attributes is, so that it can be fused into the op before it. */

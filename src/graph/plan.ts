@@ -2,26 +2,15 @@
  * makePlan: a graph, ordered, with every value given a place in one block of memory (the arena).
  *
  * A value lives from the step that makes it to the last step that reads it; inputs from the start, outputs to the end. Two values
- * may share bytes only if their lives do not overlap. Places are found largest value first, each in the tightest gap
+ * may share bytes only if their lives do not overlap, or if one is a part of the other (parts.ts). Places are found largest value first, each in the tightest gap
  * (Pisarchyk and Lee 2020, "greedy by size").
  */
 import type { Plan, PlanStep, PlanValue } from "../core/backend.js";
-import { DTYPES } from "../core/dtype.js";
-import { sizeOf } from "../core/shape.js";
 import type { Graph, Value } from "./graph.js";
+import { bytesOf, Parts } from "./parts.js";
 
 /** Cache lines, and the widest vectors, are 64 bytes. */
 const ALIGNMENT = 64;
-/** Channels that the blocked layout keeps together. */
-const BLOCK = 8;
-
-/** Bytes of a value in memory; a blocked one is padded to whole blocks of channels. */
-export function bytesOf(value: Pick<Value, "type" | "layout">): number {
-  const { dtype, shape } = value.type;
-  if (value.layout === "plain") return sizeOf(shape) * DTYPES[dtype].bytes;
-  const [n, c, h, w] = shape;
-  return n * Math.ceil(c / BLOCK) * BLOCK * h * w * DTYPES[dtype].bytes;
-}
 
 /** First and last step in which a value's bytes are in use. */
 export interface Life {
@@ -77,19 +66,34 @@ export function makePlan(graph: Graph): Plan {
   });
   for (const { value } of graph.outputs) last[placeOf(value)] = graph.nodes.length;
 
-  const inArena = all.map((_, i) => i).filter((i) => all[i].constant === undefined);
-  const { offsets, total } = assignOffsets(
-    inArena.map((i) => ({ bytes: bytesOf(all[i]), first: first[i], last: last[i] })),
-  );
-  const offsetOf = new Map(inArena.map((i, k) => [i, offsets[k]]));
+  const parts = new Parts(graph);
+  // A whole lives as long as any of its parts.
+  const lives = new Map<Value, Life>();
+  for (const value of all) {
+    if (value.constant) continue;
+    const { whole } = parts.outermost(value);
+    const place = placeOf(value);
+    const life = lives.get(whole) ?? { first: first[place], last: last[place] };
+    lives.set(whole, {
+      bytes: bytesOf(whole),
+      first: Math.min(life.first, first[place]),
+      last: Math.max(life.last, last[place]),
+    });
+  }
+  const { offsets, total } = assignOffsets([...lives.values()]);
+  const offsetOf = new Map([...lives.keys()].map((value, k) => [value, offsets[k]]));
+  const offsetInArena = (value: Value): number => {
+    const { whole, offset } = parts.outermost(value);
+    return value.constant ? -1 : (offsetOf.get(whole) as number) + offset;
+  };
 
   const values = all.map(
-    (value, i): PlanValue => ({
+    (value): PlanValue => ({
       name: value.name,
       type: value.type,
       layout: value.layout,
       constant: value.constant,
-      offset: offsetOf.get(i) ?? -1,
+      offset: offsetInArena(value),
       bytes: bytesOf(value),
     }),
   );
@@ -100,6 +104,7 @@ export function makePlan(graph: Graph): Plan {
       attrs: node.attrs,
       inputs: node.inputs.map(placeOf),
       outputs: node.outputs.map(placeOf),
+      inPlace: parts.inPlace.has(node),
     }),
   );
   return {

@@ -4,7 +4,7 @@
  */
 import { dispatch } from "../core/dispatch.js";
 import { expected, OptionError, ShapeError, show, showShape, TensorError } from "../core/errors.js";
-import type { OpDef, TensorType } from "../core/op.js";
+import type { OpDef, Placement, TensorType } from "../core/op.js";
 import {
   broadcastShapes,
   broadcastStrides,
@@ -28,6 +28,18 @@ function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => nu
 
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, n, i) => sum + n * b[i], 0);
+
+/** Where parts of these sizes begin, one after the other. */
+function startsOf(sizes: readonly number[]): number[] {
+  let end = 0;
+  return sizes.map((size) => {
+    end += size;
+    return end - size;
+  });
+}
+
+/** The output is the input. */
+const sameMemory: Placement = { whole: "input", axis: 0, starts: [0] };
 
 export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
   name: "reshape",
@@ -53,6 +65,7 @@ export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
   },
   reference: ([x], _attrs, [y]) => y.data.set(x.data as never),
   gradient: ({ inputs: [x], outputGradients: [dy] }) => [dy.reshape(x.shape)],
+  placement: () => sameMemory,
 };
 
 export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
@@ -125,6 +138,11 @@ export const concatOp: OpDef<{ readonly axis: number }> = {
   },
   gradient: ({ inputs, attrs: { axis }, outputGradients: [dy] }) =>
     dispatch(splitOp, [dy], { axis, sizes: inputs.map((x) => x.shape[axis]) }),
+  placement: (inputs, { axis }) => ({
+    whole: "output",
+    axis,
+    starts: startsOf(inputs.map(({ shape }) => shape[axis])),
+  }),
   layout: (inputs, { axis }) => (inputs.every(isImage) && axis === 1 ? "follows" : "plain"),
 };
 
@@ -132,6 +150,7 @@ export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly nu
   name: "split",
   sight: (_inputs, { axis: along }, axis) => (along === 2 + axis ? "whole" : samePlace),
   gradient: ({ attrs: { axis }, outputGradients }) => dispatch(concatOp, outputGradients, { axis }),
+  placement: (_inputs, { axis, sizes }) => ({ whole: "input", axis, starts: startsOf(sizes) }),
   layout: ([x], { axis }) => (isImage(x) && axis === 1 ? "follows" : "plain"),
   infer(inputs, { axis, sizes }) {
     checkCount("split", inputs, 1);
@@ -181,6 +200,13 @@ export const sliceOp: OpDef<SliceAttrs> = {
       return [place, place];
     },
   gradient: (step) => moveGradient(sliceOp, step),
+  placement([x], { starts, sizes, steps }) {
+    const cut = x.shape.flatMap((n, axis) => (sizes[axis] === n ? [] : [axis]));
+    const [axis = 0] = cut;
+    return cut.length <= 1 && steps.every((step) => step === 1)
+      ? { whole: "input", axis, starts: [starts[axis]] }
+      : undefined;
+  },
   // Of images, only channels.
   layout: ([x], { sizes, steps }) =>
     isImage(x) && [0, 2, 3].every((axis) => sizes[axis] === x.shape[axis] && steps[axis] === 1)
@@ -441,6 +467,7 @@ export const reorderOp: OpDef<{ readonly to: "plain" | "blocked" }> = {
     return [inputs[0]];
   },
   reference: ([x], _attrs, [y]) => y.data.set(x.data as never),
+  placement: () => sameMemory,
 };
 
 /** The same elements, row-major, in another shape. One size may be -1: it is worked out. */

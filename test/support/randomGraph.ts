@@ -272,8 +272,26 @@ export function randomGraph(seed: number, size = 14): Graph {
   };
   /** A norm in front of a product, as in DenseNet but for the activation. */
   const ahead: Step = (x) => conv1x1(pick([batchNorm, perChannel])(x) as Value, pick([4, 8, 12]));
+  /** DenseNet's block: every layer reads all before it. */
+  const dense: Step = (x) => {
+    const features = [x];
+    let joined = x;
+    for (let layer = 0; layer < 2 && channelsOf(joined) <= 32; layer++) {
+      features.push(activation(conv1x1(joined, 8)) as Value);
+      joined = add("concat", features, { axis: 1 });
+    }
+    return joined;
+  };
+  /** Halves that are joined with what becomes of one of them. */
+  const halves: Step = (x) => {
+    const half = channelsOf(x) / 2;
+    const op = ops.get("split");
+    if (!op || half % 1 !== 0 || half > 16) return undefined;
+    const [a, b] = graph.add(op, [x], { axis: 1, sizes: [half, half] });
+    return add("concat", [a, b, activation(conv1x1(b, half)) as Value], { axis: 1 });
+  };
   const steps = [
-    ...[padded, ahead, shared, shared, residual, branches],
+    ...[padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
     ...[upsample, responseNorm, shuffle, part, scaled],
