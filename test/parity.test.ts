@@ -50,7 +50,7 @@ convs.push(
   conv([1, 16, 9, 11], [32, 16, 3, 3], { stride: 2, padding: [1, 0, 2, 1] }),
   conv([1, 12, 9, 11], [20, 12, 3, 3], { stride: 3, dilation: 2, padding: 3 }),
   conv([1, 3, 17, 19], [24, 3, 7, 7], { stride: 2, padding: 3 }),
-  conv([1, 16, 8, 8], [32, 8, 3, 3], { groups: 2, padding: 1 }),
+  conv([1, 16, 4, 8], [32, 8, 3, 3], { groups: 2, padding: 1 }),
   conv([2, 12, 7, 7], [18, 4, 3, 3], { groups: 3, padding: 1 }),
   conv([1, 32, 6, 6], [64, 4, 1, 1], { groups: 8 }),
   conv([1, 19, 9, 10], [19, 1, 3, 3], { groups: 19, padding: 1 }),
@@ -106,11 +106,21 @@ for (const [x, kernel, options] of [
   [[1, 8, 5, 23], [1, 3], { dilation: 2, padding: [0, 2] }],
   [[1, 16, 23, 21], [3, 3], { dilation: 2, padding: 2 }],
   [[1, 8, 17, 16], [3, 3], { dilation: 3, padding: 1 }],
+  [[2, 32, 14, 13], [3, 3], { padding: 1, groups: 2 }],
+  [[1, 48, 9, 11], [5, 5], { padding: 2, groups: 3 }],
   [[1, 8, 11, 13], [5, 5], { dilation: 2, padding: 4 }],
   ...[8, 9, 17].map((cin) => [[1, cin, 6, 7], [3, 3], { padding: 1 }] as const),
 ] as const)
   winograd.push({
-    ...conv([...x], [20, x[1], ...kernel], options as F.ConvOptions),
+    ...conv(
+      [...x],
+      [
+        "groups" in options ? 24 * options.groups : 20,
+        x[1] / ("groups" in options ? options.groups : 1),
+        ...kernel,
+      ],
+      options as F.ConvOptions,
+    ),
     exact: false,
     mixes: true,
   });

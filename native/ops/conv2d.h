@@ -87,6 +87,9 @@ class Ahead {
   int64_t lines_, tiles_, tile_ = 0;
 };
 
+// No block of 8 channels belongs to two groups.
+inline bool FillsBlocks(const Conv& c) { return c.groups == 1 || (c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0); }
+
 // Why an algorithm does not take a problem; empty: it does.
 using Reason = std::string;
 

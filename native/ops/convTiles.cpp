@@ -304,8 +304,6 @@ Reason AcceptsStem(const Conv& c) {
   return c.x.c <= 4 ? "" : "more than 4 input channels";
 }
 
-bool FillsBlocks(const Conv& c) { return c.groups == 1 || (c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0); }
-
 Reason AcceptsGrouped(const Conv& c) {
   if (c.groups == 1) return "one group";
   return FillsBlocks(c) ? "groups fill blocks of 8 channels" : "";

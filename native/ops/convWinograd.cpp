@@ -62,10 +62,11 @@ class Winograd : public ConvStep {
  public:
   Winograd(const Conv& conv, int m)
       : ConvStep(conv, false, Copy::kNone), rows_(conv_.kh, out_.h, conv_.dilation[0], m), columns_(conv_.kw, out_.w, conv_.dilation[1], m), taps_(conv_.kh * conv_.kw),
-        coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()), channels_(in_.blocks * kBlock) {
+        coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()), groupBlocks_(Blocks(conv_.inPerGroup)),
+        channels_(groupBlocks_ * kBlock) {
     const int64_t tile = conv_.table.tilePixels, widest = conv_.table.tileBlocks * kBlock;
     // V and M of a block fill less than half of the cache; the weights stream through the rest.
-    const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * coefficients_ * (channels_ + widest));
+    const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * coefficients_ * (in_.blocks * kBlock + widest));
     int64_t most = std::clamp(fits / tile, int64_t{1}, std::max<int64_t>(1, 48 / tile)) * tile;
     while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
     blockCount_ = (tiles_ + most - 1) / most;
@@ -73,10 +74,12 @@ class Winograd : public ConvStep {
     if (tiles_ < 2 * tile) blockCount_ = 1;
     blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
     vStep_ = in_.blocks * blockTiles_ * kBlock + 16;  // not a multiple of 4096 bytes: the coefficients would share a cache set
-    for (int64_t b = 0; b < out_.blocks; b += conv_.table.tileBlocks) {
+    const int64_t outBlocks = Blocks(conv_.outPerGroup);
+    for (int64_t b = 0; b < conv_.groups * outBlocks; b += panels_.back().blocks) {
       Panel panel;
       panel.firstBlock = b;
-      panel.blocks = std::min<int64_t>(conv_.table.tileBlocks, out_.blocks - b);
+      panel.firstInput = b / outBlocks * groupBlocks_;
+      panel.blocks = std::min<int64_t>(conv_.table.tileBlocks, outBlocks - b % outBlocks);
       panel.lanes = PanelLanes(conv_.table, panel.blocks);
       panel.bias = packedFloats_;
       panel.weights = panel.bias + panel.lanes;
@@ -84,7 +87,7 @@ class Winograd : public ConvStep {
       packedFloats_ = panel.direct + taps_ * channels_ * panel.lanes;
       panels_.push_back(panel);
     }
-    for (int64_t c = 0; c < in_.blocks; ++c) {
+    for (int64_t c = 0; c < groupBlocks_; ++c) {
       blockTaps_.push_back(c * blockTiles_ * kBlock);
       for (int64_t i = 0; i < conv_.kh; ++i) {
         for (int64_t j = 0; j < conv_.kw; ++j) patchTaps_.push_back((c * coefficients_ + i * columns_.n + j) * kBlock);
@@ -103,9 +106,9 @@ class Winograd : public ConvStep {
       std::fill(to + panel.bias, to + panel.direct + taps_ * channels_ * panel.lanes, 0.0f);
       const int64_t first = panel.firstBlock * kBlock, lanes = std::min(out_.c - first, panel.blocks * kBlock);
       if (bias) std::copy(bias + first, bias + first + lanes, to + panel.bias);
-      for (int64_t c = 0; c < in_.c; ++c) {
+      for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
         for (int64_t l = 0; l < lanes; ++l) {
-          const float* w = weight + ((first + l) * in_.c + c) * taps_;
+          const float* w = weight + ((first + l) * conv_.inPerGroup + c) * taps_;
           TransformFilter(gRows, gColumns, w, u.data());
           for (int64_t i = 0; i < coefficients_; ++i) to[panel.weights + (i * channels_ + c) * panel.lanes + l] = u[static_cast<size_t>(i)];
           for (int64_t t = 0; t < taps_; ++t) to[panel.direct + ((c / kBlock * taps_ + t) * kBlock + c % kBlock) * panel.lanes + l] = w[t];
@@ -145,6 +148,7 @@ class Winograd : public ConvStep {
 
   struct Panel {
     int64_t firstBlock, blocks, lanes;
+    int64_t firstInput;             // block of its group
     int64_t bias, weights, direct;  // in floats, in the packed data
   };
 
@@ -231,7 +235,7 @@ class Winograd : public ConvStep {
       ConvTileArgs args = {};
       args.inPixel = kBlock;
       args.taps = blockTaps_.data();
-      args.tapCount = in_.blocks;
+      args.tapCount = groupBlocks_;
       args.unit = kBlock;
       args.bias = kZeros;
       args.outPixel = panel.lanes;
@@ -243,7 +247,7 @@ class Winograd : public ConvStep {
         for (int64_t part = 0; part < parts; ++part) {
           const Range some = Share(tiles.size(), parts, part);
           ahead.Next(&args);
-          args.in = v + i * vStep_ + some.begin * kBlock;
+          args.in = v + i * vStep_ + (panel.firstInput * blockTiles_ + some.begin) * kBlock;
           args.out = m + i * mStep() + some.begin * panel.lanes;
           args.pixels = static_cast<int>(some.size());
           conv_.table.ConvTile(args);
@@ -315,7 +319,7 @@ class Winograd : public ConvStep {
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Place place = PlaceOf(t, panel);
       if (place.columns == 0) continue;
-      for (int64_t c = 0; c < in_.blocks; ++c) CopyPatch(in + c * in_.plane() * kBlock, CornerOf(t), patch + c * coefficients_ * kBlock);
+      for (int64_t c = 0; c < groupBlocks_; ++c) CopyPatch(in + (panel.firstInput + c) * in_.plane() * kBlock, CornerOf(t), patch + c * coefficients_ * kBlock);
       for (int64_t y = 0; y < place.rows; ++y) {
         args.in = patch + y * columns_.n * kBlock;
         args.pixels = place.columns;
@@ -328,7 +332,7 @@ class Winograd : public ConvStep {
   }
 
   Axis rows_, columns_;
-  int64_t taps_, coefficients_, tiles_, channels_;
+  int64_t taps_, coefficients_, tiles_, groupBlocks_, channels_;  // channels_: of a group, whole blocks
   int64_t blockCount_ = 1, blockTiles_ = 1, vStep_ = 0, packedFloats_ = 0;
   std::vector<Panel> panels_;
   std::vector<ptrdiff_t> blockTaps_, patchTaps_;
@@ -339,9 +343,9 @@ int64_t Outputs(int64_t kernel, int64_t out, int64_t dilation) { return kernel =
 
 Reason AcceptsTiles(const Conv& c, int64_t least) {
   if (!c.winograd) return "switched off";
-  if (c.groups != 1) return "groups";
+  if (!FillsBlocks(c)) return "groups that do not fill blocks of 8 channels";
   if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
-  if (c.x.c < kBlock) return "fewer than 8 input channels";
+  if (c.inPerGroup < kBlock) return "fewer than 8 input channels";
   const bool large = Outputs(c.kh, c.y.h, c.dilation[0]) >= least && Outputs(c.kw, c.y.w, c.dilation[1]) >= least;
   return large ? "" : "output smaller than " + std::to_string(least);
 }
@@ -353,10 +357,10 @@ double TransformCost(const Axis& rows, const Axis& columns, int r, int c) {
 
 double CostOf(const Conv& c, int m) {
   const Axis rows(c.kh, c.y.h, c.dilation[0], m), columns(c.kw, c.y.w, c.dilation[1], m);
-  const int64_t tiles = rows.tiles() * columns.tiles(), channels = c.x.blocks * kBlock, coefficients = rows.n * columns.n;
-  const double in = static_cast<double>(tiles * channels) / c.table.lanes * TransformCost(rows, columns, rows.n, columns.n);
+  const int64_t tiles = rows.tiles() * columns.tiles(), channels = Blocks(c.inPerGroup) * kBlock, coefficients = rows.n * columns.n;
+  const double in = static_cast<double>(tiles * c.x.blocks * kBlock) / c.table.lanes * TransformCost(rows, columns, rows.n, columns.n);
   const double out = static_cast<double>(tiles * ((c.y.blocks * kBlock + c.table.lanes - 1) / c.table.lanes)) * TransformCost(rows, columns, rows.m, columns.m);
-  const double products = static_cast<double>(coefficients) * PanelsCost(c.table, c.y.blocks, tiles, static_cast<double>(channels));
+  const double products = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, Blocks(c.outPerGroup), tiles, static_cast<double>(channels));
   return in + out + products + StreamCost(c.table, static_cast<double>(coefficients * channels * c.y.c));
 }
 
