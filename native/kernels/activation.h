@@ -119,5 +119,11 @@ void ActivateRun(float* p, int64_t count, const Activation& f) {
   });
 }
 
+// On the 8 channels of `count` pixels, `pixel` floats apart.
+inline void ActivatePixels(float* p, int64_t count, ptrdiff_t pixel, const Activation& f) {
+  if (pixel == 8) return ActivateRun(p, count * 8, f);
+  for (int64_t i = 0; i < count; ++i) ActivateRun(p + i * pixel, 8, f);
+}
+
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -120,11 +120,10 @@ void RunTile(const ConvTileArgs& args) {
   }
   if (!other) return;
   // The rarer activations run over the stored tile.
-  const bool together = kInPixel != kListed && outPixel == 8;
   for (int block = 0; block < blocks; ++block) {
     float* const row = out + block * outBlock;
-    if (together) ActivateRun(row, kPixels * 8, args.activation);
-    for (int i = 0; !together && i < kPixels; ++i) ActivateRun(row + placeOf(i), 8, args.activation);
+    if (kInPixel != kListed) ActivatePixels(row, kPixels, outPixel, args.activation);
+    for (int i = 0; kInPixel == kListed && i < kPixels; ++i) ActivateRun(row + outAts[i], 8, args.activation);
   }
 }
 

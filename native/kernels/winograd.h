@@ -187,8 +187,7 @@ void OutputTile(const WinogradOutputArgs& args) {
   if (!other) return;
   for (int block = 0; block < args.blocks; ++block) {
     for (int i = 0; i < args.rows; ++i) {
-      float* row = args.out + block * args.outBlock + i * args.outRow;
-      for (int j = 0; j < args.columns; ++j) ActivateRun(row + j * args.outPixel, 8, args.activation);
+      ActivatePixels(args.out + block * args.outBlock + i * args.outRow, args.columns, args.outPixel, args.activation);
     }
   }
 }

@@ -39,9 +39,6 @@ struct BlockSources {
   }
 };
 
-// Pixels of a task: half of a first cache on each side.
-constexpr int64_t kPixels = 512;
-
 }  // namespace
 
 std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<ChannelSource(size_t output, int64_t channel)>& sourceOf) {
@@ -60,12 +57,12 @@ std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<Channel
   for (const TensorDesc& t : p.inputs) inBlocks.push_back(Blocks(t.shape[1]));
   for (const TensorDesc& t : p.outputs) outBlocks.push_back(Blocks(t.shape[1]));
   const Image image(p.outputs[0]);
-  const int64_t plane = image.plane(), runs = (plane + kPixels - 1) / kPixels, blocks = static_cast<int64_t>(all.size());
+  const int64_t plane = image.plane(), runs = (plane + kMovedPixels - 1) / kMovedPixels, blocks = static_cast<int64_t>(all.size());
   const KernelTable* table = p.kernels;
   return MakeFunction("channels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     // Run by run: a thread reads the rows that it most likely wrote.
     team.Run(image.n * runs * blocks, [&](int64_t task, int) {
-      const int64_t n = task / blocks / runs, first = task / blocks % runs * kPixels, pixels = std::min(kPixels, plane - first);
+      const int64_t n = task / blocks / runs, first = task / blocks % runs * kMovedPixels, pixels = std::min(kMovedPixels, plane - first);
       const size_t b = static_cast<size_t>(task % blocks);
       const BlockSources& sources = all[b];
       const float* in[kBlock];

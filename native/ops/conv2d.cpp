@@ -42,12 +42,16 @@ struct Candidate {
   double time;
 };
 
+void SortByTime(std::vector<Candidate>* candidates) {
+  std::stable_sort(candidates->begin(), candidates->end(), [](const Candidate& a, const Candidate& b) { return a.time < b.time; });
+}
+
 std::vector<Candidate> CandidatesFor(const Conv& conv) {
   std::vector<Candidate> candidates;
   for (const Algorithm& algorithm : kAlgorithms) {
     if (algorithm.accepts(conv).empty()) candidates.push_back({&algorithm, algorithm.cost(conv)});
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.time < b.time; });
+  SortByTime(&candidates);
   return candidates;
 }
 
@@ -64,19 +68,19 @@ void Try(const Problem& problem, const Conv& conv, std::vector<Candidate>* candi
     step->Prepare(trial);
     candidate.time = MeasureStep(trial, *step);
   }
-  std::stable_sort(candidates->begin(), candidates->end(), [](const Candidate& a, const Candidate& b) { return a.time < b.time; });
+  SortByTime(candidates);
 }
 
 std::string WhyNotOthers(const Conv& conv, const std::vector<Candidate>& candidates, bool tried) {
   std::string why;
   for (const Algorithm& other : kAlgorithms) {
-    std::string reason = other.accepts(conv);
-    for (const Candidate& c : candidates) {
-      const std::string percent = std::to_string(std::lround(100 * c.time / candidates.front().time)) + " % of the time";
-      if (c.algorithm == &other) reason = (tried ? "takes " : "expected to take ") + percent;
-    }
     if (&other == candidates.front().algorithm) continue;
+    std::string reason = other.accepts(conv);
     if (reason.empty()) reason = "expected to take more than twice the time";
+    for (const Candidate& c : candidates) {
+      if (c.algorithm != &other) continue;
+      reason = (tried ? "takes " : "expected to take ") + std::to_string(std::lround(100 * c.time / candidates.front().time)) + " % of the time";
+    }
     why += (why.empty() ? "" : "; ") + std::string(other.name) + ": " + reason;
   }
   return why;
@@ -186,7 +190,8 @@ std::unique_ptr<Step> Make_conv2d(const Problem& problem) {
   std::unique_ptr<ConvStep> step = candidates.front().algorithm->make(conv);
   step->Prepare(problem);
   step->info.algorithm = candidates.front().algorithm->name;
-  step->info.declined = WhyNotOthers(conv, candidates, tries && candidates.size() > 1);
+  // Nobody asks an eager call, which has no memory for constants.
+  if (problem.memory) step->info.declined = WhyNotOthers(conv, candidates, tries && candidates.size() > 1);
   return step;
 }
 

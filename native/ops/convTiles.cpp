@@ -19,6 +19,11 @@ struct Panel {
   int64_t weights, bias;       // in floats, in the packed data
 };
 
+int64_t TilesOf(const KernelTable& t, int64_t pixels) { return (pixels + t.tilePixels - 1) / t.tilePixels; }
+
+// A row fills three quarters of its tiles.
+bool FillsTiles(const KernelTable& t, int64_t width) { return 4 * width >= 3 * t.tilePixels * TilesOf(t, width); }
+
 // Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
 struct InputShape {
   int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
@@ -85,8 +90,7 @@ class Tiles : public ConvStep {
 
   // Where rows would fill less than three quarters of their tiles, tiles take pixels from any row: the list of where each pixel lies.
   void ListPixels() {
-    const int64_t tile = conv_.table.tilePixels;
-    if (unit_ != kBlock || kind_ == Kind::kPointwise || 4 * out_.w >= 3 * tile * TilesOf(out_.w)) return;
+    if (unit_ != kBlock || kind_ == Kind::kPointwise || FillsTiles(conv_.table, out_.w)) return;
     for (int64_t y = 0; y < out_.h; ++y) {
       for (int64_t x = 0; x < out_.w; ++x) {
         inAt_.push_back(y * conv_.stride[0] * shape_.row + x * conv_.stride[1] * shape_.pixel);
@@ -105,7 +109,7 @@ class Tiles : public ConvStep {
     Runs r;
     r.flat = kind_ == Kind::kPointwise || !inAt_.empty();
     r.width = r.flat ? out_.plane() : out_.w;
-    r.units = r.flat ? TilesOf(r.width) : out_.h;
+    r.units = r.flat ? TilesOf(conv_.table, r.width) : out_.h;
     const int64_t tile = conv_.table.tilePixels;
     const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
     const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
@@ -118,8 +122,6 @@ class Tiles : public ConvStep {
   // How many pieces to cut each of `outer` into, of at most `inner`.
   static int64_t PartsOf(int64_t outer, int64_t inner) { return std::clamp<int64_t>((kFewTasks + outer - 1) / outer, 1, inner); }
 
-  int64_t TilesOf(int64_t pixels) const { return (pixels + conv_.table.tilePixels - 1) / conv_.table.tilePixels; }
-
   Ahead NextPanel(int64_t p, const float* data, int64_t tiles) const {
     if (p + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};
     const Panel& next = panels_[static_cast<size_t>(p + 1)];
@@ -130,7 +132,7 @@ class Tiles : public ConvStep {
   void RunPanel(const Runs& runs, int64_t first, int64_t last, int64_t p, const float* data, const float* in, const float* residual, float* out) const {
     const Panel& panel = panels_[static_cast<size_t>(p)];
     const int64_t begin = runs.units * first / runs.count, end = runs.units * last / runs.count;
-    Ahead ahead = NextPanel(p, data, (end - begin) * (runs.flat ? 1 : TilesOf(runs.width)));
+    Ahead ahead = NextPanel(p, data, (end - begin) * (runs.flat ? 1 : TilesOf(conv_.table, runs.width)));
     if (runs.flat) {
       const int64_t tile = conv_.table.tilePixels;
       RunRow(panel, data, &ahead, in, residual, out, 0, begin * tile, std::min(runs.width, end * tile));
@@ -155,7 +157,7 @@ class Tiles : public ConvStep {
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    const int64_t tiles = TilesOf(end - begin);
+    const int64_t tiles = TilesOf(conv_.table, end - begin);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t x = begin + (end - begin) * t / tiles, last = begin + (end - begin) * (t + 1) / tiles;
       if (inAt_.empty()) {
@@ -290,7 +292,7 @@ double CostOf(const Conv& c, Kind kind) {
     groups = (c.y.c + panel - 1) / panel;
   }
   const double steps = static_cast<double>(channels * c.kh * c.kw);
-  const bool flat = kind == Kind::kPointwise || 4 * c.y.w < 3 * c.table.tilePixels * ((c.y.w + c.table.tilePixels - 1) / c.table.tilePixels);
+  const bool flat = kind == Kind::kPointwise || !FillsTiles(c.table, c.y.w);
   const double products = flat ? PanelsCost(c.table, outBlocks, c.y.plane(), steps) : static_cast<double>(c.y.h) * PanelsCost(c.table, outBlocks, c.y.w, steps);
   const double copied = c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0;
   return static_cast<double>(groups) * products + StreamCost(c.table, copied + steps * static_cast<double>(c.y.c));

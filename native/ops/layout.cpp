@@ -6,19 +6,17 @@
 namespace xcorr {
 namespace {
 
-// Pixels of a block that one task reorders: half of a first cache on each side.
-constexpr int64_t kPixels = 512;
 // Numbers that one task of PadImage copies.
 constexpr int64_t kPaddedFloats = 8192;
 
 // Calls reorder(image n, block, first pixel, pixels, lanes) for all of them.
 template <typename F>
 void ForRuns(Team& team, const Image& image, const F& reorder) {
-  const int64_t runs = (image.plane() + kPixels - 1) / kPixels;
+  const int64_t runs = (image.plane() + kMovedPixels - 1) / kMovedPixels;
   team.Run(image.n * image.blocks * runs, [&](int64_t task, int) {
-    const int64_t plane = task / runs, first = task % runs * kPixels;
+    const int64_t plane = task / runs, first = task % runs * kMovedPixels;
     const int64_t block = plane % image.blocks;
-    reorder(plane / image.blocks, block, first, std::min(kPixels, image.plane() - first), static_cast<int>(std::min(kBlock, image.c - block * kBlock)));
+    reorder(plane / image.blocks, block, first, std::min(kMovedPixels, image.plane() - first), static_cast<int>(std::min(kBlock, image.c - block * kBlock)));
   });
 }
 
@@ -36,7 +34,7 @@ void BlockedToPlain(const KernelTable& table, Team& team, const Image& image, co
   const int64_t plane = image.plane();
   // Results rotate through memory that no cache holds. Of small planes those of the next block are asked for: 294 KB of 14x14 in 20 us instead
   // of 34; of large ones the next lines (-15 %).
-  const int64_t ahead = plane <= kPixels ? plane * kBlock : 64;
+  const int64_t ahead = plane <= kMovedPixels ? plane * kBlock : 64;
   ForRuns(team, image, [&](int64_t n, int64_t block, int64_t first, int64_t pixels, int lanes) {
     float* to = plain + (n * image.c + block * kBlock) * plane + first;
     table.BlockToPlanes({blocked + ((n * image.blocks + block) * plane + first) * kBlock, to, plane, pixels, lanes, ahead});

@@ -16,6 +16,9 @@ struct Image {
   int64_t blockedFloats() const { return n * blocks * plane() * kBlock; }
 };
 
+// Pixels of a block that one task moves: half of a first cache on each side.
+constexpr int64_t kMovedPixels = 512;
+
 // Whole tensors.
 void PlainToBlocked(const KernelTable& table, Team& team, const Image& image, const float* plain, float* blocked);
 void BlockedToPlain(const KernelTable& table, Team& team, const Image& image, const float* blocked, float* plain);
