@@ -1,24 +1,13 @@
 /** compile: layers, or any function of tensors, as a Network. */
-import { type BackendRequest, resolveBackend } from "./core/dispatch.js";
 import { expected, OptionError, show } from "./core/errors.js";
 import { noGrad } from "./core/gradMode.js";
-import { checkOptions, readBoolean, readChoice, readInt } from "./core/options.js";
+import { type NetworkRequest, readNetworkRequest } from "./core/networkOptions.js";
 import { Tensor } from "./core/tensor.js";
 import type { GraphSource } from "./graph/graph.js";
 import { trace } from "./graph/trace.js";
 import { Network } from "./network.js";
 
-export interface CompileOptions extends BackendRequest {
-  readonly threads?: number;
-  readonly optimize?: boolean;
-  /** "off": convolutions sum every product as it stands, at half the speed or less and half the rounding error. Default "auto". */
-  readonly winograd?: "auto" | "off";
-  /**
-   * true: the algorithm of each convolution is found by trying those that may be the fastest, which takes some milliseconds a layer when a plan is made.
-   * Two processes may then choose differently, and differ in the last bits of their results. Default false: by expectation, always the same.
-   */
-  readonly tune?: boolean;
-}
+export type CompileOptions = NetworkRequest;
 
 /** Anything with a forward, or a function. */
 export type Model =
@@ -59,7 +48,7 @@ export function compile(
   example: Tensor | readonly Tensor[],
   options: CompileOptions = {},
 ): Network {
-  checkOptions("compile", options, ["backend", "isa", "threads", "optimize", "winograd", "tune"]);
+  const asked = readNetworkRequest("compile", options);
   const examples = example instanceof Tensor ? [example] : example;
   if (
     !Array.isArray(examples) ||
@@ -101,15 +90,5 @@ export function compile(
     // The trace may look at the data, so it runs on copies that nobody changes meanwhile.
     build: (inputs) => ({ graph: graphFor(inputs.map((t) => t.clone())), baked: [] }),
   };
-  return new Network(source, {
-    backend: resolveBackend({ backend: options.backend, isa: options.isa }),
-    threads:
-      options.threads === undefined
-        ? undefined
-        : readInt("compile", "threads", options.threads, 1, 256),
-    optimize: readBoolean("compile", "optimize", options.optimize ?? true),
-    winograd:
-      readChoice("compile", "winograd", options.winograd ?? "auto", ["auto", "off"]) === "auto",
-    tune: readBoolean("compile", "tune", options.tune ?? false),
-  });
+  return new Network(source, asked);
 }

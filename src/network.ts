@@ -2,7 +2,7 @@
  * Network: a model, compiled. Takes named tensors, gives named tensors. Plans are made for each set of input shapes when it is first
  * seen, and a few are kept.
  */
-import type { Backend, Program, StepProfile, StepReport } from "./core/backend.js";
+import type { Program, StepProfile, StepReport } from "./core/backend.js";
 import {
   DisposedError,
   expected,
@@ -12,6 +12,7 @@ import {
   showShape,
   TensorError,
 } from "./core/errors.js";
+import type { NetworkOptions } from "./core/networkOptions.js";
 import { checkOptions, nearest } from "./core/options.js";
 import { sameShape } from "./core/shape.js";
 import { checkData, Tensor } from "./core/tensor.js";
@@ -28,16 +29,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Names of the tensors wanted, any of the graph; default: the model's outputs. */
   readonly outputs?: readonly string[];
-}
-
-export interface NetworkOptions {
-  readonly backend: Backend;
-  /** Threads of one run. */
-  readonly threads?: number;
-  /** false runs the graph as it stands; default true. */
-  readonly optimize?: boolean;
-  readonly winograd?: boolean;
-  readonly tune?: boolean;
 }
 
 /** explain()'s answer: one report per step; prints as a table. */
