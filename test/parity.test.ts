@@ -64,6 +64,8 @@ convs.push(
   conv([1, 24, 13, 15], [24, 1, 7, 7], { groups: 24, padding: 3 }),
   conv([1, 24, 13, 15], [24, 1, 1, 9], { groups: 24, padding: [0, 4] }),
   conv([1, 8, 3, 3], [8, 8, 3, 3], {}),
+  conv([1, 16, 9, 11], [88, 16, 1, 1], {}),
+  conv([1, 16, 9, 11], [88, 16, 3, 3], { stride: 2, padding: 1 }),
 );
 /** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
 const winograd: Case[] = [

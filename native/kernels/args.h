@@ -29,10 +29,10 @@ struct ConvTileArgs {
   const ptrdiff_t* taps;  // offsets from a pixel's input
   int64_t tapCount;
   int unit;               // 8 or 1
-  const float* weights;   // [tap][unit][vectors * lanes], vectors = what covers `blocks`
+  const float* weights;   // [tap][unit][blocks * 8]
   const float* prefetch;  // fetched into the nearer caches meanwhile, prefetchLines lines of 64 bytes per tap
   int prefetchLines;
-  const float* bias;      // [vectors * lanes]
+  const float* bias;      // [blocks * 8]
   const float* residual;  // at the first output pixel, laid out as out; null: none
   float* out;
   ptrdiff_t outPixel;     // 8 in a blocked row

@@ -1,7 +1,7 @@
 // The micro-kernel of every dense product: convolution (any kernel, stride, dilation, groups), 1x1, stem, transposed, fully connected.
 //
-// A tile of kPixels output pixels x kVecs vectors of output channels stays in registers over the whole reduction; each step
-// broadcasts one input number per pixel and multiplies it with one vector (or two) of packed weights:
+// A tile of kPixels output pixels x kBlocks blocks of 8 output channels stays in registers over the whole reduction, in whole vectors, with half a
+// vector where AVX-512 has 8 channels left over; each step broadcasts one input number per pixel and multiplies it with the packed weights:
 //
 //   for tap: for u < unit:  B = weights;  for pixel i:  acc[i] += in[i * inPixel + tap + u] * B
 //
@@ -25,8 +25,6 @@ constexpr int kTilePixels = 4;
 // Vectors of channels in a full tile: two, or what makes one block of 8.
 constexpr int kTileVecs = kLanes == 1 ? 8 : 2;
 constexpr int kTileBlocks = kTileVecs * kLanes / 8;
-// Vectors in the narrow tile, for the last channels: at least one block.
-constexpr int kNarrowVecs = kLanes >= 8 ? 1 : kTileVecs;
 
 // Vector v of a pixel's channels lies in block v * kLanes / 8 from lane v * kLanes % 8; an AVX-512 vector spans two blocks.
 inline Vec LoadChannels(const float* p, ptrdiff_t block, int v, int blocks) {
@@ -66,16 +64,20 @@ inline void Prefetch(const float* p) {
 // compile time becomes part of the addresses).
 constexpr int kListed = -1;
 
-template <int kPixels, int kVecs, int kUnit, int kInPixel>
+template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 void RunTile(const ConvTileArgs& args) {
+  constexpr int kVecs = kBlocks * 8 / kLanes;
+  constexpr bool kHalf = kBlocks * 8 > kVecs * kLanes;
   const ptrdiff_t inPixel = kInPixel > 0 ? kInPixel : args.inPixel;
   const float* listed[kPixels];
   for (int i = 0; kInPixel == kListed && i < kPixels; ++i) listed[i] = args.in + args.inAt[i];
-  Vec acc[kPixels][kVecs];
+  Vec acc[kPixels][kVecs + 1];
+  Vec8 half[kPixels];
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVecs; ++v) acc[i][v] = Load<Vec>(args.bias + v * kLanes);
+    if constexpr (kHalf) half[i] = Load<Vec8>(args.bias + kVecs * kLanes);
   }
   const float* w = args.weights;
   const float* next = args.prefetch;
@@ -87,40 +89,54 @@ void RunTile(const ConvTileArgs& args) {
     // Unrolled by more, GCC keeps accumulators on the stack.
 #pragma GCC unroll 4
     for (int u = 0; u < kUnit; ++u) {
-      Vec b[kVecs];
+      Vec b[kVecs + 1];
+      Vec8 bHalf;
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(w + v * kLanes);
-      w += kVecs * kLanes;
+      if constexpr (kHalf) bHalf = Load<Vec8>(w + kVecs * kLanes);
+      w += kBlocks * 8;
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) {
-        const Vec x = Set<Vec>(kInPixel == kListed ? listed[i][at + u] : a[i * inPixel + u]);
+        const float x = kInPixel == kListed ? listed[i][at + u] : a[i * inPixel + u];
 #pragma GCC unroll 8
-        for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(x, b[v], acc[i][v]);
+        for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(Set<Vec>(x), b[v], acc[i][v]);
+        if constexpr (kHalf) half[i] = MulAdd(Set<Vec8>(x), bHalf, half[i]);
       }
     }
   }
   const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
-  const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
   // Copies, which no store can change: the arguments would be read again after each.
   const float* const residual = args.residual;
   float* const out = args.out;
   const ptrdiff_t outPixel = args.outPixel, outBlock = args.outBlock, *const outAts = args.outAt;
-  const int blocks = args.blocks;
   const auto placeOf = [&](int i) { return kInPixel == kListed ? outAts[i] : i * outPixel; };
+  const ptrdiff_t halfBlock = (kBlocks - 1) * outBlock;
+  if (residual) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) acc[i][v] = Add(acc[i][v], LoadChannels(residual + placeOf(i), outBlock, v, kBlocks));
+      if constexpr (kHalf) half[i] = Add(half[i], Load<Vec8>(residual + placeOf(i) + halfBlock));
+    }
+  }
+  if (clips) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) acc[i][v] = Clip(acc[i][v], args.activation.a, args.activation.b);
+      if constexpr (kHalf) half[i] = Clip(half[i], args.activation.a, args.activation.b);
+    }
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < kPixels; ++i) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) {
-      Vec x = acc[i][v];
-      if (residual) x = Add(x, LoadChannels(residual + placeOf(i), outBlock, v, blocks));
-      if (clips) x = Min(high, Max(low, x));
-      StoreChannels(x, out + placeOf(i), outBlock, v, blocks);
-    }
+    for (int v = 0; v < kVecs; ++v) StoreChannels(acc[i][v], out + placeOf(i), outBlock, v, kBlocks);
+    if constexpr (kHalf) Store(half[i], out + placeOf(i) + halfBlock);
   }
   if (!other) return;
   // The rarer activations run over the stored tile.
-  for (int block = 0; block < blocks; ++block) {
+  for (int block = 0; block < kBlocks; ++block) {
     float* const row = out + block * outBlock;
     if (kInPixel != kListed) ActivatePixels(row, kPixels, outPixel, args.activation);
     for (int i = 0; kInPixel == kListed && i < kPixels; ++i) ActivateRun(row + outAts[i], 8, args.activation);
@@ -128,39 +144,43 @@ void RunTile(const ConvTileArgs& args) {
 }
 
 // Finds the instance for a number of pixels: kMax, kMax - 1, ... 1.
-template <int kMax, int kVecs, int kUnit, int kInPixel>
+template <int kMax, int kBlocks, int kUnit, int kInPixel>
 inline void ForPixels(const ConvTileArgs& args) {
   if (args.pixels == kMax) {
-    RunTile<kMax, kVecs, kUnit, kInPixel>(args);
+    RunTile<kMax, kBlocks, kUnit, kInPixel>(args);
   } else if constexpr (kMax > 1) {
-    ForPixels<kMax - 1, kVecs, kUnit, kInPixel>(args);
+    ForPixels<kMax - 1, kBlocks, kUnit, kInPixel>(args);
   }
 }
 
-template <int kVecs>
+template <int kBlocks>
 inline void ForStride(const ConvTileArgs& args) {
   if (args.unit == 1 && args.inPixel == 2) {
-    ForPixels<kTilePixels, kVecs, 1, 2>(args);
+    ForPixels<kTilePixels, kBlocks, 1, 2>(args);
   } else if (args.unit == 1) {
-    ForPixels<kTilePixels, kVecs, 1, 0>(args);
+    ForPixels<kTilePixels, kBlocks, 1, 0>(args);
   } else if (args.inAt) {
-    ForPixels<kTilePixels, kVecs, 8, kListed>(args);
+    ForPixels<kTilePixels, kBlocks, 8, kListed>(args);
   } else if (args.inPixel == 8) {
-    ForPixels<kTilePixels, kVecs, 8, 8>(args);
+    ForPixels<kTilePixels, kBlocks, 8, 8>(args);
   } else if (args.inPixel == 16) {
-    ForPixels<kTilePixels, kVecs, 8, 16>(args);
+    ForPixels<kTilePixels, kBlocks, 8, 16>(args);
   } else {
-    ForPixels<kTilePixels, kVecs, 8, 0>(args);
+    ForPixels<kTilePixels, kBlocks, 8, 0>(args);
   }
 }
 
-void ConvTile(const ConvTileArgs& args) {
-  if (args.blocks * 8 <= kNarrowVecs * kLanes) {
-    ForStride<kNarrowVecs>(args);
-  } else {
-    ForStride<kTileVecs>(args);
+// Finds the instances for a number of blocks: kMax, kMax - 1, ... 1.
+template <int kMax>
+inline void ForBlocks(const ConvTileArgs& args) {
+  if (args.blocks == kMax) {
+    ForStride<kMax>(args);
+  } else if constexpr (kMax > 1) {
+    ForBlocks<kMax - 1>(args);
   }
 }
+
+void ConvTile(const ConvTileArgs& args) { ForBlocks<kTileBlocks>(args); }
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -10,10 +10,10 @@
 
 namespace xcorr {
 
-// Of `pixels` outputs in tiles of nearly equal size, `vecs` vectors each, from `steps` inputs per output.
-inline double TileCost(const KernelTable& t, int64_t pixels, int64_t vecs, double steps) {
+// Of `blocks` blocks of `pixels` outputs in tiles of nearly equal size, from `steps` inputs per output.
+inline double TileCost(const KernelTable& t, int64_t pixels, int64_t blocks, double steps) {
   const int64_t tiles = (pixels + t.tilePixels - 1) / t.tilePixels;
-  const double perTile = static_cast<double>(pixels) / static_cast<double>(tiles), v = static_cast<double>(vecs);
+  const double perTile = static_cast<double>(pixels) / static_cast<double>(tiles), v = static_cast<double>(blocks * kBlock) / t.lanes;
   // A sum can take its next number only when the one before is in: 4 cycles, with one or two vectors a cycle. And each pixel and each vector of
   // weights is a load.
   const double perCycle = t.lanes > 8 ? 1 : 2;
@@ -24,8 +24,9 @@ inline double TileCost(const KernelTable& t, int64_t pixels, int64_t vecs, doubl
 // Of all panels of `blocks` blocks of outputs.
 inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, double steps) {
   double cost = 0;
-  for (int64_t b = 0; b < blocks; b += t.tileBlocks) {
-    cost += TileCost(t, pixels, PanelLanes(t, std::min<int64_t>(t.tileBlocks, blocks - b)) / t.lanes, steps);
+  for (int64_t b = 0, panel; b < blocks; b += panel) {
+    panel = PanelBlocks(t, blocks - b);
+    cost += TileCost(t, pixels, panel, steps);
   }
   return cost;
 }

@@ -15,6 +15,7 @@ enum class Kind { kStem, kGrouped, kPointwise, kDirect };
 // Blocks of 8 output channels that one tile of the kernel makes, with their packed weights and the input numbers that they take.
 struct Panel {
   int64_t firstBlock, blocks;
+  int64_t lanes() const { return blocks * kBlock; }
   int64_t taps, tapCount;      // in taps_
   int64_t weights, bias;       // in floats, in the packed data
 };
@@ -125,7 +126,7 @@ class Tiles : public ConvStep {
   Ahead NextPanel(int64_t p, const float* data, int64_t tiles) const {
     if (p + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};
     const Panel& next = panels_[static_cast<size_t>(p + 1)];
-    return {data + next.weights, PanelLanes(conv_.table, next.blocks) * next.tapCount * unit_, tiles};
+    return {data + next.weights, next.lanes() * next.tapCount * unit_, tiles};
   }
 
   // One panel on runs first .. last - 1.
@@ -192,23 +193,21 @@ class Tiles : public ConvStep {
     const Runs runs = CutRows();
     const int64_t rows = kind_ == Kind::kStem ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
     shape_ = {row, rows * row, unit};
-    const int64_t perPanel = conv_.table.tileBlocks;
     int64_t at = 0;
     for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {
       const int64_t groupBlocks = kind_ == Kind::kGrouped ? out_.blocks : Blocks(conv_.outPerGroup);
-      // A panel over several small groups multiplies with zeros for the others, so it is kept narrow.
-      const int64_t most = kind_ == Kind::kGrouped ? std::max<int64_t>(1, conv_.table.lanes / kBlock) : perPanel;
-      for (int64_t b = 0; b < groupBlocks; b += most) {
+      for (int64_t b = 0; b < groupBlocks; b += panels_.back().blocks) {
         Panel panel;
         panel.firstBlock = g * groupBlocks + b;
-        panel.blocks = std::min(most, groupBlocks - b);
+        panel.blocks = PanelBlocks(conv_.table, groupBlocks - b);
+        // A panel over several small groups multiplies with zeros for the others, so it is kept narrow.
+        if (kind_ == Kind::kGrouped) panel.blocks = std::min(panel.blocks, std::max<int64_t>(1, conv_.table.lanes / kBlock));
         panel.taps = static_cast<int64_t>(taps_.size());
         AddTaps(panel, g);
         panel.tapCount = static_cast<int64_t>(taps_.size()) - panel.taps;
-        const int64_t lanes = PanelLanes(conv_.table, panel.blocks);
         panel.bias = at;
-        panel.weights = at + lanes;
-        at += lanes * (1 + panel.tapCount * unit_);
+        panel.weights = at + panel.lanes();
+        at += panel.lanes() * (1 + panel.tapCount * unit_);
         panels_.push_back(panel);
       }
     }
@@ -245,28 +244,27 @@ class Tiles : public ConvStep {
 
   // Weights of a panel, [channel][row][column][unit][lane], zero where a lane has no channel or a channel is not of the lane's group.
   void PackPanel(const Panel& panel, int64_t group, const float* weight, const float* bias, float* to) const {
-    const int64_t lanes = PanelLanes(conv_.table, panel.blocks);
+    const int64_t lanes = panel.lanes();
     const int64_t firstOut = panel.firstBlock * kBlock;
     int64_t first, count;
     InputChannels(panel, group, &first, &count);
     for (int64_t l = 0; l < lanes; ++l) {
-      const bool real = firstOut + l < out_.c && l < panel.blocks * kBlock;
-      to[panel.bias + l] = real && bias ? bias[firstOut + l] : 0.0f;
+      to[panel.bias + l] = bias && firstOut + l < out_.c ? bias[firstOut + l] : 0.0f;
     }
     float* w = to + panel.weights;
     for (int64_t c = first; c < first + count; c += unit_) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
         for (int64_t j = 0; j < conv_.kw; ++j) {
           for (int64_t u = 0; u < unit_; ++u) {
-            for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(panel, firstOut + l, l, c + u, weight, i, j);
+            for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(firstOut + l, c + u, weight, i, j);
           }
         }
       }
     }
   }
 
-  float WeightOf(const Panel& panel, int64_t o, int64_t lane, int64_t channel, const float* weight, int64_t i, int64_t j) const {
-    if (o >= out_.c || lane >= panel.blocks * kBlock) return 0.0f;
+  float WeightOf(int64_t o, int64_t channel, const float* weight, int64_t i, int64_t j) const {
+    if (o >= out_.c) return 0.0f;
     const int64_t inGroup = channel - o / conv_.outPerGroup * conv_.inPerGroup;
     if (inGroup < 0 || inGroup >= conv_.inPerGroup) return 0.0f;
     return conv_.Weight(weight, o, inGroup, i, j);

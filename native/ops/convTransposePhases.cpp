@@ -38,9 +38,9 @@ class Phases : public ConvStep {
     for (const AxisPhase& p : columns_) Widen(p, in_.w, &around_.left, &around_.right);
     const int64_t groupOut = Blocks(conv_.outPerGroup);
     for (int64_t g = 0; g < conv_.groups; ++g) {
-      for (int64_t b = 0; b < groupOut; b += conv_.table.tileBlocks) {
-        const int64_t blocks = std::min<int64_t>(conv_.table.tileBlocks, groupOut - b);
-        panels_.push_back({g, g * groupOut + b, blocks, PanelLanes(conv_.table, blocks), packedFloats_});
+      for (int64_t b = 0; b < groupOut; b += panels_.back().blocks) {
+        const int64_t blocks = PanelBlocks(conv_.table, groupOut - b);
+        panels_.push_back({g, g * groupOut + b, blocks, blocks * kBlock, packedFloats_});
         packedFloats_ += panels_.back().lanes;
         for (const AxisPhase& row : rows_) {
           for (const AxisPhase& column : columns_) packedFloats_ += WeightFloats(panels_.back(), row, column);
@@ -59,7 +59,7 @@ class Phases : public ConvStep {
       float* w = to + panel.data;
       auto outputOf = [&](int64_t lane) {  // -1: none
         const int64_t o = panel.firstBlock * kBlock + lane;
-        return lane < panel.blocks * kBlock && o < out_.c ? o : -1;
+        return o < out_.c ? o : -1;
       };
       for (int64_t l = 0; l < panel.lanes; ++l) *w++ = bias && outputOf(l) >= 0 ? bias[outputOf(l)] : 0.0f;
       for (const AxisPhase& row : rows_) {

@@ -20,9 +20,9 @@ void ScatterRow(const float* from, int64_t pixels, int64_t width, float* out) {
 class Scattered : public ConvStep {
  public:
   explicit Scattered(const Conv& conv) : ConvStep(conv, false, Copy::kNone, true), lanes_(out_.c * conv.kh * conv.kw), blocks_(Blocks(lanes_)) {
-    for (int64_t b = 0; b < blocks_; b += conv.table.tileBlocks) {
-      const int64_t blocks = std::min<int64_t>(conv.table.tileBlocks, blocks_ - b);
-      panels_.push_back({b, blocks, PanelLanes(conv.table, blocks), packedFloats_});
+    for (int64_t b = 0; b < blocks_; b += panels_.back().blocks) {
+      const int64_t blocks = PanelBlocks(conv.table, blocks_ - b);
+      panels_.push_back({b, blocks, blocks * kBlock, packedFloats_});
       packedFloats_ += panels_.back().lanes * (1 + in_.blocks * kBlock);
     }
     for (int64_t c = 0; c < in_.blocks; ++c) taps_.push_back(c * in_.plane() * kBlock);
@@ -36,7 +36,7 @@ class Scattered : public ConvStep {
       for (int64_t c = -1; c < in_.blocks * kBlock; ++c) {  // -1: the bias
         for (int64_t l = 0; l < panel.lanes; ++l) {
           const int64_t lane = panel.firstBlock * kBlock + l;
-          const bool real = lane < lanes_ && l < panel.blocks * kBlock && c < in_.c && (c >= 0 || bias);
+          const bool real = lane < lanes_ && c < in_.c && (c >= 0 || bias);
           *to++ = !real ? 0.0f : c < 0 ? bias[lane / (conv_.kh * conv_.kw)] : weight[c * lanes_ + lane];
         }
       }

@@ -25,7 +25,7 @@ struct WeightGradient {
     outPerGroup = weight.shape[0] / groups;
     row = x.w + padding.left + padding.right;
     plane = (x.h + padding.top + padding.bottom) * row;
-    lanes = PanelLanes(*table, std::min<int64_t>(table->tileBlocks, Blocks(outPerGroup)));
+    lanes = std::min<int64_t>(table->tileBlocks, Blocks(outPerGroup)) * kBlock;
     panelsPerGroup = (outPerGroup + lanes - 1) / lanes;
     taps.reserve(static_cast<size_t>(dy.n * dy.plane()));
     for (int64_t n = 0; n < dy.n; ++n) {

@@ -56,6 +56,11 @@ struct Range {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
 };
+// Blocks whose channels fill vectors: M is transformed back by whole ones.
+int64_t WholeVectors(const Conv& c, int64_t blocks) {
+  const int64_t perVector = std::max<int64_t>(1, c.table.lanes / kBlock);
+  return (blocks + perVector - 1) / perVector * perVector;
+}
 Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / parts, all * (part + 1) / parts}; }
 
 class Winograd : public ConvStep {
@@ -80,7 +85,7 @@ class Winograd : public ConvStep {
       panel.firstBlock = b;
       panel.firstInput = b / outBlocks * groupBlocks_;
       panel.blocks = std::min<int64_t>(conv_.table.tileBlocks, outBlocks - b % outBlocks);
-      panel.lanes = PanelLanes(conv_.table, panel.blocks);
+      panel.lanes = WholeVectors(conv_, panel.blocks) * kBlock;
       panel.bias = packedFloats_;
       panel.weights = panel.bias + panel.lanes;
       panel.direct = panel.weights + coefficients_ * channels_ * panel.lanes;
@@ -240,7 +245,7 @@ class Winograd : public ConvStep {
       args.bias = kZeros;
       args.outPixel = panel.lanes;
       args.outBlock = kBlock;
-      args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
+      args.blocks = static_cast<int>(panel.lanes / kBlock);
       for (int64_t i = 0; i < coefficients_; ++i) {
         args.weights = packed + panel.weights + i * channels_ * panel.lanes;
         Ahead ahead(NextWeights(p, i, packed), channels_ * panel.lanes, parts);
@@ -360,7 +365,7 @@ double CostOf(const Conv& c, int m) {
   const int64_t tiles = rows.tiles() * columns.tiles(), channels = Blocks(c.inPerGroup) * kBlock, coefficients = rows.n * columns.n;
   const double in = static_cast<double>(tiles * c.x.blocks * kBlock) / c.table.lanes * TransformCost(rows, columns, rows.n, columns.n);
   const double out = static_cast<double>(tiles * ((c.y.blocks * kBlock + c.table.lanes - 1) / c.table.lanes)) * TransformCost(rows, columns, rows.m, columns.m);
-  const double products = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, Blocks(c.outPerGroup), tiles, static_cast<double>(channels));
+  const double products = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, WholeVectors(c, Blocks(c.outPerGroup)), tiles, static_cast<double>(channels));
   return in + out + products + StreamCost(c.table, static_cast<double>(coefficients * channels * c.y.c));
 }
 

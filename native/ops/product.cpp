@@ -18,17 +18,13 @@ struct Product {
   const KernelTable* table;
   Activation activation;
 
-  int64_t Lanes(int64_t blocks) const {
-    const int64_t narrow = table->lanes >= 8 ? table->lanes : table->tileBlocks * kBlock;
-    return blocks * kBlock <= narrow ? narrow : table->tileBlocks * kBlock;
-  }
   int64_t panels() const { return (Blocks(columns) + table->tileBlocks - 1) / table->tileBlocks; }
   int64_t PanelBlocks(int64_t p) const { return std::min<int64_t>(table->tileBlocks, Blocks(columns) - p * table->tileBlocks); }
   int64_t PanelFloats() const { return table->tileBlocks * kBlock * (depth + 1); }
   int64_t PackedFloats() const { return panels() * PanelFloats(); }
 
   void PackPanel(int64_t p, const float* b, const float* bias, float* packed) const {
-    const int64_t lanes = Lanes(PanelBlocks(p)), first = p * table->tileBlocks * kBlock;
+    const int64_t lanes = PanelBlocks(p) * kBlock, first = p * table->tileBlocks * kBlock;
     float* to = packed + p * PanelFloats();
     for (int64_t l = 0; l < lanes; ++l) to[l] = bias && first + l < columns ? bias[first + l] : 0.0f;
     to += lanes;
@@ -47,7 +43,7 @@ struct Product {
       args.tapCount = depth / unit;
       args.unit = unit;
       args.bias = packed + p * PanelFloats();
-      args.weights = args.bias + Lanes(blocks);
+      args.weights = args.bias + blocks * kBlock;
       args.activation = activation;
       args.blocks = static_cast<int>(blocks);
       args.outBlock = kBlock;

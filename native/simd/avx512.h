@@ -39,7 +39,8 @@ inline Vec Permute(Vec a, const int32_t* places) { return {_mm512_permutexvar_ps
 // The two 8-blocks that a Vec holds.
 inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Vec8 HighHalf(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }
-inline Vec Combine(Vec8 low, Vec8 high) { return {_mm512_insertf32x8(_mm512_castps256_ps512(low.v), high.v, 1)}; }
+// Zeros in the upper half meanwhile: with a cast, which leaves it open, GCC 12 keeps low in one of the first 16 registers and spills others.
+inline Vec Combine(Vec8 low, Vec8 high) { return {_mm512_insertf32x8(_mm512_zextps256_ps512(low.v), high.v, 1)}; }
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -34,8 +34,7 @@ void Expect(float got, double expected, const KernelTable& table, const char* wh
 // A row of `pixels` outputs from `taps` taps, `unit` channels each.
 void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, int inPixel, bool residual, bool relu, bool listed = false) {
   const int taps = 3;
-  const int narrow = table.lanes >= 8 ? table.lanes : table.tileBlocks * 8;
-  const int lanes = blocks * 8 <= narrow ? narrow : table.tileBlocks * 8;
+  const int lanes = blocks * 8;
   const ptrdiff_t offsets[taps] = {0, 5, 16};
   const std::vector<float> in = Fill(static_cast<size_t>(pixels * inPixel + 64));
   const std::vector<float> weights = Fill(static_cast<size_t>(taps * unit * lanes)), bias = Fill(static_cast<size_t>(lanes));
