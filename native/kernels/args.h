@@ -37,12 +37,12 @@ struct ConvTileArgs {
   float* out;
   ptrdiff_t outPixel;     // 8 in a blocked row
   ptrdiff_t outBlock;     // from one block of 8 channels to the next
-  int pixels;             // 1 .. KernelTable::tilePixels
+  int pixels;             // 1 .. KernelTable::TilePixels(blocks)
   // Pixels anywhere, for images whose rows do not fill tiles: input and output of pixel i lie at in + inAt[i] and out + outAt[i], and inPixel
   // and outPixel mean nothing. With unit 8 only; null: pixels in a row.
   const ptrdiff_t* inAt;
   const ptrdiff_t* outAt;
-  int blocks;             // 1 .. KernelTable::tileBlocks
+  int blocks;             // 1 .. KernelTable::widestBlocks
   Activation activation;
 };
 

@@ -25,6 +25,9 @@ constexpr int kTilePixels = 4;
 // Vectors of channels in a full tile: two, or what makes one block of 8.
 constexpr int kTileVecs = kLanes == 1 ? 8 : 2;
 constexpr int kTileBlocks = kTileVecs * kLanes / 8;
+// A last block is taken along with the two before it on AVX2: 4 x 3 vectors with 12 + 3 + 1 registers, against half the speed in a tile of its own.
+constexpr int kWidestBlocks = kTileBlocks == 2 ? 3 : kTileBlocks;
+constexpr int TilePixels(int blocks) { return blocks > kTileBlocks ? kTilePixels * kTileBlocks / blocks : kTilePixels; }
 
 // Vector v of a pixel's channels lies in block v * kLanes / 8 from lane v * kLanes % 8; an AVX-512 vector spans two blocks.
 inline Vec LoadChannels(const float* p, ptrdiff_t block, int v, int blocks) {
@@ -156,17 +159,17 @@ inline void ForPixels(const ConvTileArgs& args) {
 template <int kBlocks>
 inline void ForStride(const ConvTileArgs& args) {
   if (args.unit == 1 && args.inPixel == 2) {
-    ForPixels<kTilePixels, kBlocks, 1, 2>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 1, 2>(args);
   } else if (args.unit == 1) {
-    ForPixels<kTilePixels, kBlocks, 1, 0>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 1, 0>(args);
   } else if (args.inAt) {
-    ForPixels<kTilePixels, kBlocks, 8, kListed>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 8, kListed>(args);
   } else if (args.inPixel == 8) {
-    ForPixels<kTilePixels, kBlocks, 8, 8>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 8, 8>(args);
   } else if (args.inPixel == 16) {
-    ForPixels<kTilePixels, kBlocks, 8, 16>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 8, 16>(args);
   } else {
-    ForPixels<kTilePixels, kBlocks, 8, 0>(args);
+    ForPixels<TilePixels(kBlocks), kBlocks, 8, 0>(args);
   }
 }
 
@@ -180,7 +183,7 @@ inline void ForBlocks(const ConvTileArgs& args) {
   }
 }
 
-void ConvTile(const ConvTileArgs& args) { ForBlocks<kTileBlocks>(args); }
+void ConvTile(const ConvTileArgs& args) { ForBlocks<kWidestBlocks>(args); }
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

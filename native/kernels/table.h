@@ -7,8 +7,10 @@ namespace xcorr {
 struct KernelTable {
   const char* name;
   int lanes;
-  int tilePixels;  // most pixels of a ConvTile
-  int tileBlocks;  // most blocks of 8 channels of a ConvTile
+  int tilePixels;  // of a full ConvTile
+  int tileBlocks;  // blocks of 8 channels of a full ConvTile
+  int widestBlocks;  // most blocks of a ConvTile
+  int (*TilePixels)(int blocks);  // most pixels of one with so many blocks
   int planeOuts;   // most output channels of a PlanesTile
   int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
   int panelBlocks;  // blocks of 8 channels of a Lanewise

@@ -23,7 +23,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kPlaneOuts, PlaneVecs, kPanelBlocks, LanewiseRows,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, kPanelBlocks, LanewiseRows,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

@@ -66,10 +66,17 @@ class ConvStep : public Step {
   int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
-// Blocks of output channels of the next panel, if `left` are left. A last panel of one block would load nearly as much as it multiplies, so the last
-// two share what there is: with AVX-512, 40 channels are 24 and 16 (99 % of peak), not 32 and 8 (95 %).
+// Blocks of output channels of the next panel, if `left` are left. A last panel of one block would load as much as it multiplies, so the one before takes
+// it along, or the two share what there is: 40 channels are 16 and 24, with AVX-512 24 and 16.
 inline int64_t PanelBlocks(const KernelTable& t, int64_t left) {
-  return left == t.tileBlocks + 1 ? (left + 1) / 2 : std::min<int64_t>(t.tileBlocks, left);
+  if (left != t.tileBlocks + 1) return std::min<int64_t>(t.tileBlocks, left);
+  return left <= t.widestBlocks ? left : (left + 1) / 2;
+}
+
+// Tiles of nearly equal size for so many pixels.
+inline int64_t TilesOf(const KernelTable& t, int64_t blocks, int64_t pixels) {
+  const int64_t most = t.TilePixels(static_cast<int>(blocks));
+  return (pixels + most - 1) / most;
 }
 
 // Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.

@@ -12,7 +12,7 @@ namespace xcorr {
 
 // Of `blocks` blocks of `pixels` outputs in tiles of nearly equal size, from `steps` inputs per output.
 inline double TileCost(const KernelTable& t, int64_t pixels, int64_t blocks, double steps) {
-  const int64_t tiles = (pixels + t.tilePixels - 1) / t.tilePixels;
+  const int64_t tiles = TilesOf(t, blocks, pixels);
   const double perTile = static_cast<double>(pixels) / static_cast<double>(tiles), v = static_cast<double>(blocks * kBlock) / t.lanes;
   // A sum can take its next number only when the one before is in: 4 cycles, with one or two vectors a cycle. And each pixel and each vector of
   // weights is a load.

@@ -20,10 +20,8 @@ struct Panel {
   int64_t weights, bias;       // in floats, in the packed data
 };
 
-int64_t TilesOf(const KernelTable& t, int64_t pixels) { return (pixels + t.tilePixels - 1) / t.tilePixels; }
-
 // A row fills three quarters of its tiles.
-bool FillsTiles(const KernelTable& t, int64_t width) { return 4 * width >= 3 * t.tilePixels * TilesOf(t, width); }
+bool FillsTiles(const KernelTable& t, int64_t width) { return 4 * width >= 3 * t.tilePixels * TilesOf(t, t.tileBlocks, width); }
 
 // Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
 struct InputShape {
@@ -110,7 +108,7 @@ class Tiles : public ConvStep {
     Runs r;
     r.flat = kind_ == Kind::kPointwise || !inAt_.empty();
     r.width = r.flat ? out_.plane() : out_.w;
-    r.units = r.flat ? TilesOf(conv_.table, r.width) : out_.h;
+    r.units = r.flat ? TilesOf(conv_.table, conv_.table.tileBlocks, r.width) : out_.h;
     const int64_t tile = conv_.table.tilePixels;
     const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
     const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
@@ -129,16 +127,17 @@ class Tiles : public ConvStep {
     return {data + next.weights, next.lanes() * next.tapCount * unit_, tiles};
   }
 
-  // One panel on runs first .. last - 1.
-  void RunPanel(const Runs& runs, int64_t first, int64_t last, int64_t p, const float* data, const float* in, const float* residual, float* out) const {
+  // One panel on runs firstRun .. lastRun - 1.
+  void RunPanel(const Runs& runs, int64_t firstRun, int64_t lastRun, int64_t p, const float* data, const float* in, const float* residual, float* out) const {
     const Panel& panel = panels_[static_cast<size_t>(p)];
-    const int64_t begin = runs.units * first / runs.count, end = runs.units * last / runs.count;
-    Ahead ahead = NextPanel(p, data, (end - begin) * (runs.flat ? 1 : TilesOf(conv_.table, runs.width)));
+    const int64_t begin = runs.units * firstRun / runs.count, end = runs.units * lastRun / runs.count;
     if (runs.flat) {
-      const int64_t tile = conv_.table.tilePixels;
-      RunRow(panel, data, &ahead, in, residual, out, 0, begin * tile, std::min(runs.width, end * tile));
+      const int64_t tile = conv_.table.tilePixels, first = begin * tile, last = std::min(runs.width, end * tile);
+      Ahead ahead = NextPanel(p, data, TilesOf(conv_.table, panel.blocks, last - first));
+      RunRow(panel, data, &ahead, in, residual, out, 0, first, last);
       return;
     }
+    Ahead ahead = NextPanel(p, data, (end - begin) * TilesOf(conv_.table, panel.blocks, runs.width));
     for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, in, residual, out, y, 0, runs.width);
   }
 
@@ -158,7 +157,7 @@ class Tiles : public ConvStep {
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    const int64_t tiles = TilesOf(conv_.table, end - begin);
+    const int64_t tiles = TilesOf(conv_.table, panel.blocks, end - begin);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t x = begin + (end - begin) * t / tiles, last = begin + (end - begin) * (t + 1) / tiles;
       if (inAt_.empty()) {

@@ -137,7 +137,7 @@ class Phases : public ConvStep {
           args.activation = conv_.epilogue.fused;
           const float* from = in + (y / conv_.stride[0] + around_.top) * line + around_.left * kBlock;
           float* to = out + panel.firstBlock * args.outBlock + (y * out_.w + column.first) * kBlock;
-          const int64_t tiles = (column.count + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+          const int64_t tiles = TilesOf(conv_.table, panel.blocks, column.count);
           for (int64_t t = 0; t < tiles; ++t) {
             const int64_t x = column.count * t / tiles;
             args.pixels = static_cast<int>(column.count * (t + 1) / tiles - x);

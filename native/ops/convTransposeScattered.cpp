@@ -74,7 +74,7 @@ class Scattered : public ConvStep {
     args.outBlock = in_.w * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
     args.activation = conv_.epilogue.fused;
-    const int64_t tiles = (in_.w + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+    const int64_t tiles = TilesOf(conv_.table, panel.blocks, in_.w);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t x = in_.w * t / tiles;
       args.pixels = static_cast<int>(in_.w * (t + 1) / tiles - x);

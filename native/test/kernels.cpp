@@ -313,8 +313,8 @@ void TestLayout(const KernelTable& table, int pixels, int lanes) {
 int main() {
   for (const KernelTable* table : xcorr::SupportedTables()) {
     const int before = failures;
-    for (int pixels = 1; pixels <= table->tilePixels; ++pixels) {
-      for (int blocks = 1; blocks <= table->tileBlocks; ++blocks) {
+    for (int blocks = 1; blocks <= table->widestBlocks; ++blocks) {
+      for (int pixels = 1; pixels <= table->TilePixels(blocks); ++pixels) {
         for (int inPixel : {8, 16, 24}) TestConvTile(*table, pixels, blocks, 8, inPixel, pixels % 2 == 0, blocks % 2 == 0);
         TestConvTile(*table, pixels, blocks, 8, 8, pixels % 2 == 0, blocks % 2 == 0, true);
         for (int inPixel : {1, 2, 3}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1);
