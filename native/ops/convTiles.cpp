@@ -157,9 +157,10 @@ class Tiles : public ConvStep {
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    const int64_t tiles = TilesOf(conv_.table, panel.blocks, end - begin);
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t x = begin + (end - begin) * t / tiles, last = begin + (end - begin) * (t + 1) / tiles;
+    const int64_t tiles = std::max<int64_t>(1, TilesOf(conv_.table, panel.blocks, end - begin)), least = (end - begin) / tiles;
+    int64_t larger = (end - begin) % tiles;
+    for (int64_t x = begin, size; x < end; x += size) {
+      size = least + (larger-- > 0 ? 1 : 0);
       if (inAt_.empty()) {
         args.in = row + x * args.inPixel;
         args.out = out + line + x * kBlock;
@@ -172,7 +173,7 @@ class Tiles : public ConvStep {
         args.outAt = outAt_.data() + x;
       }
       ahead->Next(&args);
-      args.pixels = static_cast<int>(last - x);
+      args.pixels = static_cast<int>(size);
       conv_.table.ConvTile(args);
     }
   }
