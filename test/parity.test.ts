@@ -132,23 +132,64 @@ const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
   run,
   exact: false,
 });
+/** On planes as they are, and on the blocks that a convolution leaves. */
+const bothLayouts = (name: string, x: number[], run: (t: Tensor) => Tensor): Case[] => [
+  pool(name, x, run),
+  {
+    name: `${name} (${x}) of a convolution`,
+    inputs: [x, [x[1], 1, 1, 1]],
+    run: (t, w) => run(F.conv2d(t, w, { groups: x[1] })),
+    exact: false,
+  },
+];
 const pools: Case[] = [
-  pool("maxPool2d 2", [1, 3, 6, 8], (x) => F.maxPool2d(x, 2)),
-  pool("maxPool2d 3 stride 2 pad 1 ceil", [2, 9, 7, 8], (x) =>
-    F.maxPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true }),
+  ...[6, 7, 13, 16, 17, 34, 50].flatMap((width) => [
+    ...bothLayouts("maxPool2d 2", [1, 9, 6, width], (x) => F.maxPool2d(x, 2)),
+    ...bothLayouts("maxPool2d 3 stride 2 pad 1 ceil", [2, 9, 7, width], (x) =>
+      F.maxPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true }),
+    ),
+    ...bothLayouts("avgPool2d 3 stride 1", [1, 11, 5, width], (x) =>
+      F.avgPool2d(x, 3, { stride: 1, padding: 1, countIncludePad: false }),
+    ),
+  ]),
+  ...bothLayouts("maxPool2d 2 stride 2, 1", [1, 9, 6, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: [2, 1], padding: [0, 1] }),
   ),
-  pool("maxPool2d dilated", [1, 8, 9, 9], (x) => F.maxPool2d(x, 2, { stride: 1, dilation: 3 })),
-  ...[5, 9].map((size) =>
-    pool(`maxPool2d ${size} stride 1`, [1, 9, 6, 11], (x) =>
+  ...bothLayouts("maxPool2d 2 stride 1", [1, 9, 1, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: 1, padding: [1, 0] }),
+  ),
+  ...bothLayouts("maxPool2d 3 of three rows", [1, 9, 3, 9], (x) =>
+    F.maxPool2d(x, 3, { stride: 2 }),
+  ),
+  ...bothLayouts("maxPool2d 4 stride 5 ceil", [1, 9, 12, 11], (x) =>
+    F.maxPool2d(x, 4, { stride: 5, padding: 2, ceilMode: true }),
+  ),
+  ...bothLayouts("maxPool2d 3, 2", [1, 9, 7, 8], (x) => F.maxPool2d(x, [3, 2], { stride: [2, 3] })),
+  ...bothLayouts("maxPool2d dilated", [1, 9, 9, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: 1, dilation: 3 }),
+  ),
+  ...bothLayouts("maxPool2d dilated rows", [1, 9, 9, 9], (x) =>
+    F.maxPool2d(x, 3, { stride: 2, padding: 1, dilation: [2, 1] }),
+  ),
+  ...[5, 9].flatMap((size) =>
+    bothLayouts(`maxPool2d ${size} stride 1`, [1, 9, 6, 11], (x) =>
       F.maxPool2d(x, size, { stride: 1, padding: size >> 1 }),
     ),
   ),
-  pool("maxPool2d 4 dilated", [1, 8, 12, 13], (x) =>
+  ...bothLayouts("maxPool2d 4 dilated", [1, 9, 12, 13], (x) =>
     F.maxPool2d(x, 4, { stride: 1, padding: 2, dilation: 2 }),
   ),
-  pool("avgPool2d 3 pad 1", [1, 11, 7, 8], (x) => F.avgPool2d(x, 3, { stride: 2, padding: 1 })),
-  pool("avgPool2d without padding", [1, 11, 7, 8], (x) =>
+  ...bothLayouts("avgPool2d 3 pad 1", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 3, { stride: 2, padding: 1 }),
+  ),
+  ...bothLayouts("avgPool2d without padding", [1, 11, 7, 8], (x) =>
     F.avgPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }),
+  ),
+  ...bothLayouts("avgPool2d 2 ceil", [1, 11, 7, 9], (x) =>
+    F.avgPool2d(x, 2, { padding: 1, ceilMode: true }),
+  ),
+  ...bothLayouts("avgPool2d by a divisor", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 6, { stride: 3, padding: 2, divisorOverride: 7 }),
   ),
   pool("globalAvgPool", [2, 13, 5, 4], F.globalAvgPool),
   pool("interpolate bilinear", [1, 10, 5, 6], (x) =>
@@ -349,7 +390,9 @@ for (const { isa, available } of nativeIsas()) {
       for (const run of [
         () => F.relu(F.conv2d(x, w, { padding: 1 })),
         () => F.maxPool2d(x, 2),
+        () => F.maxPool2d(x, 3, { stride: 2, padding: 1 }),
         () => F.maxPool2d(x, 5, { stride: 1, padding: 2 }),
+        () => F.maxPool2d(x, 6, { stride: 1, padding: 2 }),
       ]) {
         expectClose(withBackend(native(isa, 1), run), withBackend(referenceBackend, run), {
           rtol: 0,

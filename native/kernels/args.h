@@ -92,26 +92,63 @@ struct LanewiseArgs {
   Activation activation;
 };
 
-// A row of a pool, on one block of 8 channels.
-//
-//   window of pixel x, tap (i, j):  in[i * inRow + (x * stride + j * dilation) * 8 + lane]
-//
-// Taps outside the rows of the image are left out by the caller; those outside its columns by the kernel,
-// which knows where the image begins and ends relative to `in` (columnBegin, columnEnd).
-struct WindowRowArgs {
-  const float* in;        // at column 0 of the padded window of pixel 0, first row that is inside
-  ptrdiff_t inRow;
-  int64_t stride, dilation;
-  int rows;               // of the window, inside the image
-  int columns;            // kernel width
-  int64_t columnBegin, columnEnd;  // columns inside the image, counted as x * stride + j * dilation
+// Windows of a pool (kernels/pool.h): their maxima, or their sums, each times a factor that makes it a mean.
+enum class PoolKind : uint8_t { kMaximum, kSum };
+
+// `outRows` output rows of one block of 8 channels, by windows of `window` x `window` pixels.
+struct PoolSlideArgs {
+  PoolKind kind;
+  const float* const* rows;  // [(outRows - 1) * stride + window]; instead of those outside of the image one that changes nothing
+  int64_t left, columns;     // columns of padding before column 0; columns of the image
+  int window;                // 2 .. 5
+  int64_t stride;            // of columns, and of rows if there are two: 1, 2, or at least the window
+  int outRows;               // 1; or 2 if neither window nor stride is more than 3 and 2
   float* out;
-  int64_t pixels;
-  // Average: what the sum is divided by. divisor, if > 0; else the taps inside the image, or if countedRows > 0 those inside its padding too:
-  // countedRows rows, and the columns before paddedEnd.
-  float divisor;
-  int countedRows;
-  int64_t paddedEnd;
+  ptrdiff_t outRow;
+  int64_t pixels;            // of an output row
+  const float* const* factors;  // of sums: per output row [pixels][8]
+};
+
+// `count` output rows of one plane, by windows that reach at most one output to the left and right: left <= 1, window - 1 - left <= stride.
+struct PoolPlaneArgs {
+  PoolKind kind;
+  const float* in;        // the plane
+  int64_t height, width;
+  int64_t top;            // the first window's first row, before the plane if negative
+  int left;               // columns of padding before column 0
+  int window;             // 2 or 3, square
+  int64_t rowStride;
+  int stride;             // of columns: 1 or 2
+  float* out;
+  int64_t pixels;         // of an output row
+  int64_t count;
+  const float* const* factors;  // of sums: per output row [pixels], and up to a vector more is read
+};
+
+// The rows of windows, of `count` output rows of one block: the maximum or sum over i < rows of in[y * inStep + i * inRow + p * 8 + lane],
+// for pixel p < pixels, goes to out[y * outStep + p % stride * outPhase + p / stride * 8 + lane].
+struct PoolRowsArgs {
+  PoolKind kind;
+  const float* in;
+  ptrdiff_t inRow, inStep;
+  int rows;
+  int64_t pixels, stride;
+  float* out;
+  ptrdiff_t outPhase, outStep;
+  int64_t count;
+};
+
+// Their columns: out[y * outStep + p * 8 + lane] is the maximum over t of in[y * inStep + taps[t] + p * 8 + lane], or factors[p * 8 + lane] times the sum.
+struct PoolColumnsArgs {
+  PoolKind kind;
+  const float* in;
+  ptrdiff_t inStep;
+  const ptrdiff_t* taps;
+  int tapCount;
+  const float* factors;
+  float* out;
+  ptrdiff_t outStep;
+  int64_t pixels, count;
 };
 
 // Winograd's minimal filtering (kernels/winograd.h) on one block of 8 input channels: `count` tiles of n[0] x n[1] pixels.

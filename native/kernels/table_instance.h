@@ -11,9 +11,9 @@
 #include "layout.h"
 #include "peak.h"
 #include "planesTile.h"
+#include "pool.h"
 #include "responseNorm.h"
 #include "table.h"
-#include "windowRow.h"
 #include "winograd.h"
 
 #define XCORR_TEXT_OF(x) #x

@@ -1,4 +1,4 @@
-// maxPool2d and avgPool2d on blocks of 8 channels; globalAvgPool and globalMaxPool. Plain images are reordered in scratch.
+// maxPool2d and avgPool2d, on blocks of 8 channels or on planes as they are (kernels/pool.h); globalAvgPool and globalMaxPool.
 #include <algorithm>
 #include <cmath>
 
@@ -8,119 +8,207 @@
 namespace xcorr {
 namespace {
 
-struct Pool {
-  explicit Pool(const Problem& p)
-      : x(p.inputs[0]), y(p.outputs[0]), kernel(p.attributes.Ints("kernel")), stride(p.attributes.Ints("stride")),
-        padding(p.attributes.Ints("padding")), dilation(p.attributes.Ints("dilation")), countPadding(p.attributes.Flag("countIncludePad")),
-        divisorOverride(p.attributes.Int("divisorOverride", 0)), table(p.kernels) {}
-  Image x, y;
-  std::vector<int64_t> kernel, stride, padding, dilation;
-  bool countPadding;
-  int64_t divisorOverride;
-  const KernelTable* table;
+int64_t CeilDiv(int64_t a, int64_t b) { return a < 0 ? -(-a / b) : (a + b - 1) / b; }
+
+// One axis of the windows.
+struct Axis {
+  Axis(const Problem& p, size_t axis)
+      : in(p.inputs[0].shape[2 + axis]), out(p.outputs[0].shape[2 + axis]), kernel(p.attributes.Ints("kernel")[axis]), stride(p.attributes.Ints("stride")[axis]),
+        before(p.attributes.Ints("padding")[axis]), after(p.attributes.Ints("padding")[2 + axis]), dilation(p.attributes.Ints("dilation")[axis]) {}
+
+  // Of output o: the place of its first tap, and which taps, begin .. end - 1, lie inside the image.
+  int64_t start(int64_t o) const { return o * stride - before; }
+  int64_t begin(int64_t o) const { return std::clamp<int64_t>(CeilDiv(-start(o), dilation), 0, kernel); }
+  int64_t end(int64_t o) const { return std::clamp(CeilDiv(in - start(o), dilation), begin(o), kernel); }
+  bool whole(int64_t o) const { return end(o) - begin(o) == kernel; }
+  // Taps that a mean counts: with padding, all before its end (in ceil mode the last window reaches further).
+  int64_t counted(int64_t o, bool padding) const { return padding ? std::clamp<int64_t>(CeilDiv(in + after - start(o), dilation), 0, kernel) : end(o) - begin(o); }
+  // Some window lies outside of the image. The first and the last reach out the furthest.
+  bool hasEmpty() const { return end(0) == begin(0) || end(out - 1) == begin(out - 1); }
+
+  int64_t in, out, kernel, stride, before, after, dilation;
 };
 
-// Rows of a window that lie in the image or its padding, not beyond (ceil mode may reach further).
-int64_t CountedRows(const Pool& p, int64_t y) {
-  const int64_t start = y * p.stride[0] - p.padding[0], end = p.x.h + p.padding[2];
-  int64_t rows = 0;
-  for (int64_t k = 0; k < p.kernel[0]; ++k) rows += start + k * p.dilation[0] < end;
-  return rows;
-}
-
-// Maxima over rows first, into a row with its padding around it, then over columns: for a window of k x k, 2 k comparisons instead of k^2, and no pixel at
-// the sides that is done apart. Up to 3 x 3 the row in between costs as much as it saves.
-class RowOfMaxima {
+class Pool : public Step {
  public:
-  RowOfMaxima(const Pool& p, const WindowRowArgs& args)
-      : table_(*p.table), width_(p.x.w), total_(std::max((args.pixels - 1) * args.stride + (args.columns - 1) * args.dilation + 1, args.columnEnd)) {
-    if (args.columns <= 3 || args.stride > 1) return;
-    row_ = ThreadScratch(static_cast<size_t>(total_ * kBlock));
-    std::fill(row_, row_ + total_ * kBlock, -INFINITY);
+  Pool(const Problem& p, PoolKind kind)
+      : table_(*p.kernels), x_(p.inputs[0]), y_(p.outputs[0]), rows_(p, 0), columns_(p, 1), kind_(kind), countPadding_(p.attributes.Flag("countIncludePad")) {
+    RequireFloat32(p);
+    if (x_.blocked != y_.blocked) throw Declined("input and output in different layouts");
+    const int64_t window = rows_.kernel;
+    const bool small = columns_.kernel == window && window >= 2 && window <= 5 && columns_.dilation == 1;
+    const bool near = columns_.before <= 1 && window - 1 - columns_.before <= columns_.stride;
+    if (!x_.blocked && small && window <= 3 && columns_.stride <= 2 && near && rows_.dilation == 1) way_ = Way::kPlane;
+    else if (small && (columns_.stride <= 2 || columns_.stride >= window)) way_ = Way::kSlide;
+    else way_ = Way::kSeparate;
+    info.algorithm = way_ == Way::kPlane ? "planes" : way_ == Way::kSlide ? "sliding" : "rows, then columns";
+    reorders_ = !x_.blocked && way_ != Way::kPlane;
+    unit_ = way_ == Way::kPlane ? 1 : kBlock;
+    rowsAtOnce_ = window <= 3 && columns_.stride <= 2 && rows_.stride == columns_.stride && rows_.dilation == 1 ? 2 : 1;
+    outside_.assign(static_cast<size_t>(x_.w * unit_), nothing());
+    if (way_ == Way::kSeparate) PlaceColumns();
+    if (kind_ == PoolKind::kSum) MakeFactors(p.attributes.Int("divisorOverride", 0));
   }
 
-  void Run(const WindowRowArgs& args) const {
-    if (!row_) {
-      table_.MaxPoolRow(args);
-      return;
-    }
-    WindowRowArgs rows = {}, columns = args;
-    rows.in = args.in + args.columnBegin * kBlock;
-    rows.inRow = args.inRow;
-    rows.stride = rows.dilation = 1;
-    rows.rows = args.rows;
-    rows.columns = 1;
-    rows.columnEnd = rows.pixels = width_;
-    rows.out = row_ + args.columnBegin * kBlock;
-    table_.MaxPoolRow(rows);
-    columns.in = row_;
-    columns.rows = 1;
-    columns.columnBegin = 0;
-    columns.columnEnd = total_;
-    table_.MaxPoolRow(columns);
+  size_t scratchBytes() const override { return reorders_ ? static_cast<size_t>(x_.blockedFloats() + y_.blockedFloats()) * sizeof(float) : 0; }
+
+  void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override {
+    if (!reorders_) return RunPlanes(team, In(inputs, 0), Out(outputs));
+    float *x = static_cast<float*>(scratch), *y = x + x_.blockedFloats();
+    PlainToBlocked(table_, team, x_, In(inputs, 0), x);
+    RunPlanes(team, x, y);
+    BlockedToPlain(table_, team, y_, y, Out(outputs));
   }
 
  private:
-  const KernelTable& table_;
-  int64_t width_, total_;
-  float* row_ = nullptr;
-};
+  // PoolPlane; PoolSlide; PoolRows and PoolColumns.
+  enum class Way { kPlane, kSlide, kSeparate };
 
-// Output rows begin .. end - 1 of one block.
-void RunRows(const Pool& p, bool average, const float* in, float* out, int64_t begin, int64_t end) {
-  WindowRowArgs args = {};
-  args.inRow = p.dilation[0] * p.x.w * kBlock;
-  args.stride = p.stride[1];
-  args.dilation = p.dilation[1];
-  args.columns = static_cast<int>(p.kernel[1]);
-  args.columnBegin = p.padding[1];
-  args.columnEnd = p.padding[1] + p.x.w;
-  args.paddedEnd = args.columnEnd + p.padding[3];
-  args.pixels = p.y.w;
-  const RowOfMaxima maxima(p, args);
-  for (int64_t y = begin; y < end; ++y) {
-    const int64_t top = y * p.stride[0] - p.padding[0];
-    int64_t first = 0, last = p.kernel[0];
-    while (first < last && top + first * p.dilation[0] < 0) ++first;
-    while (last > first && top + (last - 1) * p.dilation[0] >= p.x.h) --last;
-    args.rows = static_cast<int>(last - first);
-    args.in = in + ((top + first * p.dilation[0]) * p.x.w - p.padding[1]) * kBlock;
-    args.out = out + y * p.y.w * kBlock;
-    if (average) {
-      args.divisor = static_cast<float>(p.divisorOverride);
-      args.countedRows = p.countPadding ? static_cast<int>(CountedRows(p, y)) : 0;
-      p.table->AvgPoolRow(args);
-    } else {
-      maxima.Run(args);
+  float nothing() const { return kind_ == PoolKind::kSum ? 0.0f : -INFINITY; }
+  const float* const* factors(int64_t y) const { return kind_ == PoolKind::kSum ? factorRows_.data() + y : nullptr; }
+
+  // What sums are multiplied by: a row for each number of rows that a window may count, as wide as a row of outputs and a vector.
+  void MakeFactors(int64_t divisor) {
+    const int64_t row = y_.w * unit_ + table_.lanes;
+    for (int64_t rows = 0; rows <= rows_.kernel; ++rows) {
+      for (int64_t i = 0; i < row; ++i) {
+        const int64_t counted = rows * columns_.counted(std::min(i / unit_, y_.w - 1), countPadding_);
+        factors_.push_back(1 / static_cast<float>(divisor > 0 ? divisor : counted));
+      }
+    }
+    for (int64_t y = 0; y < y_.h; ++y) factorRows_.push_back(factors_.data() + rows_.counted(y, countPadding_) * row);
+  }
+
+  // Tasks are runs of rows of a plane (or block), or a few small planes. Run by run: a thread reads the rows that it most likely wrote.
+  void RunPlanes(Team& team, const float* x, float* y) const {
+    const int64_t planes = x_.n * (unit_ == 1 ? x_.c : x_.blocks), size = x_.plane() * unit_;
+    const int64_t runs = std::max<int64_t>(1, std::min(y_.h / 4, size / kGrain)), perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size));
+    const int64_t groups = (planes + perTask - 1) / perTask;
+    team.Run(runs * groups, [&](int64_t task, int) {
+      const int64_t group = task % groups, run = task / groups, begin = y_.h * run / runs, end = y_.h * (run + 1) / runs;
+      float* buffer = way_ == Way::kSeparate ? ClearedBuffer() : nullptr;
+      for (int64_t p = group * perTask; p < std::min(planes, (group + 1) * perTask); ++p) {
+        const float* in = x + p * size;
+        float* out = y + p * y_.plane() * unit_;
+        if (way_ == Way::kPlane) PlaneRows(in, out, begin, end);
+        else if (way_ == Way::kSlide) SlideRows(in, out, begin, end);
+        else RowsThenColumns(in, out, buffer, begin, end);
+      }
+    });
+    // Lanes past the last channel are zeros, and so is what becomes of them, unless that is -infinity or 0 / 0.
+    if (unit_ == kBlock && (rows_.hasEmpty() || columns_.hasEmpty())) ClearPaddingLanes(y_, y);
+  }
+
+  void PlaneRows(const float* in, float* out, int64_t begin, int64_t end) const {
+    PoolPlaneArgs args = {};
+    args.kind = kind_;
+    args.in = in;
+    args.height = x_.h;
+    args.width = x_.w;
+    args.top = rows_.start(begin);
+    args.left = static_cast<int>(columns_.before);
+    args.window = static_cast<int>(rows_.kernel);
+    args.rowStride = rows_.stride;
+    args.stride = static_cast<int>(columns_.stride);
+    args.out = out + begin * y_.w;
+    args.pixels = y_.w;
+    args.count = end - begin;
+    args.factors = factors(begin);
+    table_.PoolPlane(args);
+  }
+
+  void SlideRows(const float* in, float* out, int64_t begin, int64_t end) const {
+    const float* rows[5];
+    PoolSlideArgs args = {};
+    args.kind = kind_;
+    args.rows = rows;
+    args.left = columns_.before;
+    args.columns = x_.w;
+    args.window = static_cast<int>(rows_.kernel);
+    args.stride = columns_.stride;
+    args.outRow = y_.w * kBlock;
+    args.pixels = y_.w;
+    for (int64_t y = begin; y < end; y += args.outRows) {
+      args.outRows = static_cast<int>(std::min(rowsAtOnce_, end - y));
+      for (int64_t i = 0; i < (args.outRows - 1) * rows_.stride + rows_.kernel; ++i) {
+        const int64_t row = rows_.start(y) + i * rows_.dilation;
+        rows[i] = row >= 0 && row < x_.h ? in + row * x_.w * kBlock : outside_.data();
+      }
+      args.factors = factors(y);
+      args.out = out + y * args.outRow;
+      table_.PoolSlide(args);
     }
   }
-}
 
-std::unique_ptr<Step> MakePool(const Problem& problem, bool average) {
-  RequireFloat32(problem);
-  const Pool p(problem);
-  const size_t in = p.x.blocked ? 0 : static_cast<size_t>(p.x.blockedFloats());
-  const size_t out = p.y.blocked ? 0 : static_cast<size_t>(p.y.blockedFloats());
-  auto run = [p, average, in](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
-    float* work = static_cast<float*>(scratch);
-    const float* x = In(inputs, 0);
-    if (!p.x.blocked) {
-      PlainToBlocked(*p.table, team, p.x, x, work);
-      x = work;
+  // Where in a row of the buffer column 0 and the taps of output 0 lie. Pixel p, counted from the first of the padding's, is in phase p mod stride,
+  // place p / stride of it.
+  void PlaceColumns() {
+    const int64_t s = columns_.stride, last = (columns_.kernel - 1) * columns_.dilation - columns_.before;
+    const int64_t margin = CeilDiv(columns_.before, s), places = std::max(CeilDiv(x_.w, s), y_.w + std::max<int64_t>(0, last) / s);
+    origin_ = margin * kBlock;
+    phase_ = origin_ + places * kBlock;
+    for (int64_t j = 0; j < columns_.kernel; ++j) {
+      const int64_t at = j * columns_.dilation - columns_.before + margin * s;
+      taps_.push_back(at % s * phase_ + at / s * kBlock);
     }
-    float* y = p.y.blocked ? Out(outputs) : work + in;
-    // Run by run: a thread reads the rows that it most likely wrote.
-    const int64_t planes = p.x.n * p.x.blocks, runs = std::max<int64_t>(1, std::min(p.y.h / 4, p.x.plane() * kBlock / kGrain));
-    team.Run(runs * planes, [&](int64_t task, int) {
-      const int64_t plane = task % planes, run = task / planes;
-      RunRows(p, average, x + plane * p.x.plane() * kBlock, y + plane * p.y.plane() * kBlock, p.y.h * run / runs, p.y.h * (run + 1) / runs);
-    });
-    // The lanes past the last channel hold -infinity or 0 / 0 now.
-    ClearPaddingLanes(p.y, y);
-    if (!p.y.blocked) BlockedToPlain(*p.table, team, p.y, y, Out(outputs));
-  };
-  return MakeFunction(average ? "average rows" : "maximum rows", run, (in + out) * sizeof(float));
-}
+    // So many rows at once that what was written has left for the first cache before it is read.
+    bufferRows_ = std::clamp<int64_t>(kBufferFloats / (s * phase_), 1, 16);
+  }
+
+  // What is written later are the pixels of the image; the padding stays.
+  float* ClearedBuffer() const {
+    const int64_t floats = bufferRows_ * columns_.stride * phase_;
+    float* buffer = ThreadScratch(static_cast<size_t>(floats));
+    std::fill(buffer, buffer + floats, nothing());
+    return buffer;
+  }
+
+  void RowsThenColumns(const float* in, float* out, float* buffer, int64_t begin, int64_t end) const {
+    const int64_t row = x_.w * kBlock;
+    PoolRowsArgs rows = {};
+    PoolColumnsArgs columns = {};
+    rows.kind = columns.kind = kind_;
+    rows.inRow = rows_.dilation * row;
+    rows.inStep = rows_.stride * row;
+    rows.pixels = x_.w;
+    rows.stride = columns_.stride;
+    rows.out = buffer + origin_;
+    rows.outPhase = phase_;
+    rows.outStep = columns.inStep = columns_.stride * phase_;
+    columns.in = buffer;
+    columns.taps = taps_.data();
+    columns.tapCount = static_cast<int>(columns_.kernel);
+    columns.outStep = y_.w * kBlock;
+    columns.pixels = y_.w;
+    for (int64_t y = begin; y < end; y += rows.count) {
+      // Windows that reach out of the image are done one by one.
+      rows.count = 1;
+      while (rows_.whole(y) && rows.count < std::min(bufferRows_, end - y) && rows_.whole(y + rows.count)) ++rows.count;
+      const bool empty = rows_.begin(y) == rows_.end(y);
+      rows.in = empty ? outside_.data() : in + (rows_.start(y) + rows_.begin(y) * rows_.dilation) * row;
+      rows.rows = empty ? 1 : static_cast<int>(rows_.end(y) - rows_.begin(y));
+      table_.PoolRows(rows);
+      columns.count = rows.count;
+      columns.factors = factors(y) ? *factors(y) : nullptr;
+      columns.out = out + y * columns.outStep;
+      table_.PoolColumns(columns);
+    }
+  }
+
+  static constexpr int64_t kBufferFloats = 3072;
+
+  const KernelTable& table_;
+  Image x_, y_;
+  Axis rows_, columns_;
+  PoolKind kind_;
+  bool countPadding_, reorders_;
+  Way way_;
+  int64_t unit_, rowsAtOnce_;
+  std::vector<float> outside_, factors_;   // a row of what changes nothing
+  std::vector<const float*> factorRows_;   // of each output row
+  int64_t origin_ = 0, phase_ = 0, bufferRows_ = 0;
+  std::vector<ptrdiff_t> taps_;
+};
 
 // Sums over the pixels of a plane: of a block's 8 lanes, or of one plain channel.
 void PlaneSums(const KernelTable& table, const float* x, int64_t pixels, bool blocked, double* sums) {
@@ -184,9 +272,9 @@ std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
 
 std::unique_ptr<Step> Make_maxPool2d(const Problem& p) {
   if (p.attributes.Text("indices") != "none") throw Declined("indices");
-  return MakePool(p, false);
+  return std::make_unique<Pool>(p, PoolKind::kMaximum);
 }
-std::unique_ptr<Step> Make_avgPool2d(const Problem& p) { return MakePool(p, true); }
+std::unique_ptr<Step> Make_avgPool2d(const Problem& p) { return std::make_unique<Pool>(p, PoolKind::kSum); }
 std::unique_ptr<Step> Make_globalAvgPool(const Problem& p) { return MakeGlobalPool(p, true); }
 std::unique_ptr<Step> Make_globalMaxPool(const Problem& p) { return MakeGlobalPool(p, false); }
 

@@ -36,6 +36,15 @@ inline Vec Sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Vec Round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline Vec Scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 inline Vec Permute(Vec a, const int32_t* places) { return {_mm512_permutexvar_ps(_mm512_loadu_si512(places), a.v)}; }
+inline Vec LoadFirst(const float* p, int64_t count, Vec otherwise) { return {_mm512_mask_loadu_ps(otherwise.v, static_cast<__mmask16>((1u << count) - 1), p)}; }
+inline void StoreFirst(Vec a, float* p, int64_t count) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a.v); }
+template <int n>
+inline Vec Shift(Vec a, Vec b) { return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(b.v), _mm512_castps_si512(a.v), n))}; }
+inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
+  const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  even.v = _mm512_permutex2var_ps(a.v, evens, b.v);
+  odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b.v);
+}
 // The two 8-blocks that a Vec holds.
 inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Vec8 HighHalf(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }

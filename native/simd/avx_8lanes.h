@@ -61,6 +61,32 @@ inline XCORR_VEC_8 Permute(XCORR_VEC_8 a, const int32_t* places) {
   return {_mm256_permutevar8x32_ps(a.v, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(places)))};
 }
 
+// The lanes before `count`; the others are those of `otherwise`, and their memory is not touched.
+inline __m256i LanesBefore(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline XCORR_VEC_8 LoadFirst(const float* p, int64_t count, XCORR_VEC_8 otherwise) {
+  const __m256i first = LanesBefore(count);
+  return {_mm256_blendv_ps(otherwise.v, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first))};
+}
+inline void StoreFirst(XCORR_VEC_8 a, float* p, int64_t count) { _mm256_maskstore_ps(p, LanesBefore(count), a.v); }
+
+// Lane n of a and those after it, then the first n of b.
+template <int n>
+inline XCORR_VEC_8 Shift(XCORR_VEC_8 a, XCORR_VEC_8 b) {
+  static_assert(n > 0 && n < 8, "lanes of both");
+  const __m256i first = _mm256_castps_si256(a.v), last = _mm256_castps_si256(b.v), middle = _mm256_permute2x128_si256(first, last, 0x21);
+  if constexpr (n < 4) return {_mm256_castsi256_ps(_mm256_alignr_epi8(middle, first, n * 4))};
+  else return {_mm256_castsi256_ps(_mm256_alignr_epi8(last, middle, n * 4 - 16))};
+}
+
+// The lanes of a, then of b, that are even; and those that are odd.
+inline void Deinterleave(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8& even, XCORR_VEC_8& odd) {
+  const __m256 left = _mm256_permute2f128_ps(a.v, b.v, 0x20), right = _mm256_permute2f128_ps(a.v, b.v, 0x31);
+  even.v = _mm256_shuffle_ps(left, right, 0x88);
+  odd.v = _mm256_shuffle_ps(left, right, 0xdd);
+}
+
 // Lane l of row r becomes lane r of row l. Inline, or the rows would go through memory.
 [[gnu::always_inline]] inline void Transpose(XCORR_VEC_8 (&r)[8]) {
   __m256 pairs[8], fours[8];

@@ -41,6 +41,13 @@ inline Vec Scale(Vec a, Vec n) {
   return {vmulq_f32(vmulq_f32(a.v, first), second)};
 }
 
+template <int n>
+inline Vec Shift(Vec a, Vec b) { return {vextq_f32(a.v, b.v, n)}; }
+inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
+  even.v = vuzp1q_f32(a.v, b.v);
+  odd.v = vuzp2q_f32(a.v, b.v);
+}
+
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) {
   const float32x4x2_t ab = vtrnq_f32(a.v, b.v), cd = vtrnq_f32(c.v, d.v);
   a.v = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0]));

@@ -48,6 +48,13 @@ inline Vec Scale(Vec a, Vec n) {
   return {a.v * first.f * second.f};
 }
 
+template <int n>
+inline Vec Shift(Vec a, Vec b) { return n == 0 ? a : b; }
+inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
+  even = a;
+  odd = b;
+}
+
 inline void Transpose(Vec&, Vec&, Vec&, Vec&) {}  // only vectors of four lanes have something to do
 
 }  // namespace

@@ -49,6 +49,15 @@ inline Vec Scale(Vec a, Vec n) {
   return {_mm_mul_ps(_mm_mul_ps(a.v, first), second)};
 }
 
+template <int n>
+inline Vec Shift(Vec a, Vec b) {
+  return {_mm_castsi128_ps(_mm_or_si128(_mm_srli_si128(_mm_castps_si128(a.v), n * 4), _mm_slli_si128(_mm_castps_si128(b.v), 16 - n * 4)))};
+}
+inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
+  even.v = _mm_shuffle_ps(a.v, b.v, 0x88);
+  odd.v = _mm_shuffle_ps(a.v, b.v, 0xdd);
+}
+
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) { _MM_TRANSPOSE4_PS(a.v, b.v, c.v, d.v); }
 
 }  // namespace

@@ -47,6 +47,19 @@ inline Vec8 Scale(Vec8 a, Vec8 n) {
   return Each([&](int i) { return Scale(a.part[i], n.part[i]); });
 }
 
+// Lanes from `count` on are those of `otherwise`, or are not stored.
+inline Vec LoadFirst(const float* p, int64_t count, Vec otherwise) {
+  float lanes[kLanes];
+  Store(otherwise, lanes);
+  for (int64_t l = 0; l < count; ++l) lanes[l] = p[l];
+  return Load<Vec>(lanes);
+}
+inline void StoreFirst(Vec a, float* p, int64_t count) {
+  float lanes[kLanes];
+  Store(a, lanes);
+  for (int64_t l = 0; l < count; ++l) p[l] = lanes[l];
+}
+
 // Lane l of the result is lane places[l].
 inline Vec8 Permute(Vec8 a, const int32_t* places) {
   float from[8], to[8];

@@ -73,45 +73,74 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   }
 }
 
-// A row of maximum or average over an image of 3 rows.
-void TestWindowRow(const KernelTable& table, int width, int columns, int stride, int dilation, int pad) {
-  const int pixels = (width + 2 * pad - dilation * (columns - 1) - 1) / stride + 1;
-  if (pixels < 1) return;
-  const std::vector<float> image = Fill(static_cast<size_t>(3 * width * 8));
-  std::vector<float> out(static_cast<size_t>((pixels + 1) * 8), kGuard);
-  xcorr::WindowRowArgs args = {};
-  args.in = image.data() - pad * 8;
-  args.inRow = width * 8;
-  args.stride = stride;
-  args.dilation = dilation;
-  args.rows = 3;
-  args.columns = columns;
-  args.columnBegin = pad;
-  args.columnEnd = pad + width;
-  args.out = out.data();
-  args.pixels = pixels;
-  for (int kind = 1; kind < 3; ++kind) {
-    (kind == 1 ? table.MaxPoolRow : table.AvgPoolRow)(args);
-    for (int x = 0; x < pixels; ++x) {
-      for (int l = 0; l < 8; ++l) {
-        double sum = 0, best = -INFINITY;
-        int count = 0;
-        for (int i = 0; i < 3; ++i) {
-          for (int j = 0; j < columns; ++j) {
-            const int at = x * stride + j * dilation - pad;
-            if (at < 0 || at >= width) continue;
-            const double v = image[static_cast<size_t>((i * width + at) * 8 + l)];
-            sum += v;
-            best = v > best ? v : best;
-            ++count;
-          }
-        }
-        if (count == 0) continue;
-        const double expected = kind == 1 ? best : static_cast<double>(static_cast<float>(sum) / static_cast<float>(count));
-        Expect(out[static_cast<size_t>(x * 8 + l)], expected, table, kind == 1 ? "MaxPoolRow" : "AvgPoolRow");
+// A pool's window in an image of blocks (pixel = 8) or of one plane (pixel = 1): rows and columns from `top` and `left` on, columns `step` apart. Half of sums.
+struct PoolImage {
+  xcorr::PoolKind kind;
+  int height, width, pixel;
+  std::vector<float> data;
+  PoolImage(xcorr::PoolKind k, int h, int w, int p, bool withNaN) : kind(k), height(h), width(w), pixel(p), data(Fill(static_cast<size_t>(h * w * p))) {
+    if (withNaN) data[data.size() / 2] = NAN;
+  }
+  bool sums() const { return kind == xcorr::PoolKind::kSum; }
+  float nothing() const { return sums() ? 0.0f : -INFINITY; }
+  double Window(int top, int left, int lane, int rows, int columns, int step = 1) const {
+    double sum = 0, best = -INFINITY;
+    for (int i = top; i < top + rows; ++i) {
+      for (int j = left; j < left + columns * step; j += step) {
+        if (i < 0 || i >= height || j < 0 || j >= width) continue;
+        const double v = static_cast<double>(data[static_cast<size_t>((i * width + j) * pixel + lane)]);
+        sum += v;
+        best = v > best || std::isnan(v) ? v : best;
+        if (std::isnan(v)) return v;
       }
     }
-    for (int g = 0; g < 8; ++g) Expect(out[static_cast<size_t>(pixels * 8 + g)], kGuard, table, "WindowRow guard");
+    return sums() ? sum / 2 : best;
+  }
+};
+
+void ExpectPooled(float got, double expected, const KernelTable& table, const char* what) {
+  if (!(std::isnan(got) && std::isnan(expected))) Expect(got, expected, table, what);
+}
+
+void TestPoolSlide(const KernelTable& table, const PoolImage& image, int window, int stride, int pad) {
+  const int width = image.width, pixels = (width + 2 * pad - window) / stride + 1, outRows = window <= 3 && stride <= 2 ? 2 : 1;
+  if (width + 2 * pad < window) return;
+  const std::vector<float> outside(static_cast<size_t>(width * 8), image.nothing()), factors(static_cast<size_t>(pixels * 8), 0.5f);
+  const float *factorRows[] = {factors.data(), factors.data()}, *rows[7];
+  const ptrdiff_t outRow = pixels * 8 + 8;
+  std::vector<float> out(static_cast<size_t>(outRow * outRows), kGuard);
+  for (int i = 0; i < (outRows - 1) * stride + window; ++i) rows[i] = i < pad ? outside.data() : image.data.data() + (i - pad) * width * 8;
+  table.PoolSlide({image.kind, rows, pad, width, window, stride, outRows, out.data(), outRow, pixels, factorRows});
+  for (int at = 0; at < outRow * outRows; ++at) {
+    const int y = at / static_cast<int>(outRow), x = at % static_cast<int>(outRow) / 8;
+    ExpectPooled(out[static_cast<size_t>(at)], x == pixels ? kGuard : image.Window(y * stride - pad, x * stride - pad, at % 8, window, window), table, "PoolSlide");
+  }
+}
+
+void TestPoolPlane(const KernelTable& table, const PoolImage& image, int window, int stride, int pad) {
+  const int pixels = (image.width + 2 * pad - window) / stride + 1, rows = (image.height + 2 * pad - window) / stride + 1;
+  if (image.width + 2 * pad < window || window - 1 - pad > stride) return;
+  const std::vector<float> factors(static_cast<size_t>(pixels + table.lanes), 0.5f);
+  const std::vector<const float*> factorRows(static_cast<size_t>(rows), factors.data());
+  std::vector<float> out(static_cast<size_t>(pixels * rows + 16), kGuard);
+  table.PoolPlane({image.kind, image.data.data(), image.height, image.width, -pad, pad, window, stride, stride, out.data(), pixels, rows, factorRows.data()});
+  for (int at = 0; at < pixels * rows + 16; ++at) {
+    const bool inside = at < pixels * rows;
+    ExpectPooled(out[static_cast<size_t>(at)], inside ? image.Window(at / pixels * stride - pad, at % pixels * stride - pad, 0, window, window) : kGuard, table, "PoolPlane");
+  }
+}
+
+// Two output rows of windows of two columns `stride` apart.
+void TestPoolRowsAndColumns(const KernelTable& table, const PoolImage& image, int window, int stride) {
+  const int places = (image.width + stride - 1) / stride, row = image.width * 8, size = places * 8;
+  const ptrdiff_t phase = size + 8, taps[] = {0, 8};
+  std::vector<float> buffer(static_cast<size_t>(2 * stride * phase), image.nothing()), out(static_cast<size_t>(2 * size + 8), kGuard);
+  const std::vector<float> factors(static_cast<size_t>(size), 0.5f);
+  table.PoolRows({image.kind, image.data.data(), row, row, window, image.width, stride, buffer.data(), phase, stride * phase, 2});
+  table.PoolColumns({image.kind, buffer.data(), stride * phase, taps, 2, factors.data(), out.data(), size, places, 2});
+  for (int at = 0; at < 2 * size + 8; ++at) {
+    const double expected = at < 2 * size ? image.Window(at / size, at / 8 % places * stride, at % 8, window, 2, stride) : kGuard;
+    ExpectPooled(out[static_cast<size_t>(at)], expected, table, "PoolRows, PoolColumns");
   }
 }
 
@@ -320,9 +349,18 @@ int main() {
         for (int inPixel : {1, 2, 3}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1);
       }
     }
-    for (int width : {1, 2, 3, 4, 5, 7, 8, 9, 14}) {
-      for (int columns : {1, 3, 5}) {
-        for (int stride : {1, 2}) TestWindowRow(*table, width, columns, stride, 1 + (columns + width) % 2, columns / 2);
+    for (xcorr::PoolKind kind : {xcorr::PoolKind::kMaximum, xcorr::PoolKind::kSum}) {
+      for (int width : {1, 2, 3, 4, 5, 7, 8, 9, 14, 17, 33, 47}) {
+        const PoolImage blocks(kind, 7, width, 8, width % 2 == 0), plane(kind, 7, width, 1, width % 2 == 0);
+        for (int window : {2, 3, 4, 5}) {
+          for (int stride : {1, 2, window, window + 2}) {
+            TestPoolRowsAndColumns(*table, blocks, window, stride);
+            for (int pad : {0, 1}) {
+              TestPoolSlide(*table, blocks, window, stride, pad);
+              if (window <= 3 && stride <= 2) TestPoolPlane(*table, plane, window, stride, pad);
+            }
+          }
+        }
       }
     }
     for (int vecs = 1; vecs <= 8; ++vecs) {

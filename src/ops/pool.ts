@@ -11,7 +11,7 @@ import { sizeOf } from "../core/shape.js";
 import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
 import { span, type Window, windowOutput } from "../core/window.js";
 import { avgPoolGradientOps, maxPoolGradientOps } from "./poolGradient.js";
-import { batched, checkCount, checkDtype, checkRank, prefersOnImages } from "./shared.js";
+import { batched, checkCount, checkDtype, checkRank, followsOnImages } from "./shared.js";
 import {
   type AvgPoolAttrs,
   averageDivisor,
@@ -104,7 +104,7 @@ function defineMaxPool(name: string, axes: 2 | 3): OpDef<MaxPoolAttrs> {
     gradient: ({ inputs: [x], attrs, outputGradients: [dy] }) =>
       dispatch(maxPoolGradientOps[axes], [x, dy], attrs),
     layout: (inputs, attrs) =>
-      axes === 2 && attrs.indices === "none" ? prefersOnImages(inputs) : "plain",
+      axes === 2 && attrs.indices === "none" ? followsOnImages(inputs) : "plain",
   };
 }
 
@@ -144,7 +144,7 @@ function defineAvgPool(name: string, axes: 2 | 3): OpDef<AvgPoolAttrs> {
     window: (_inputs, attrs) => attrs,
     gradient: ({ inputs: [x], attrs, outputGradients: [dy] }) =>
       dispatch(avgPoolGradientOps[axes], [dy], { ...attrs, inputShape: x.shape }),
-    layout: prefersOnImages,
+    layout: followsOnImages,
   };
 }
 

@@ -89,10 +89,6 @@ export const samePlace = (at: number): readonly [number, number] => [at, at];
 export const isImage = (type: TensorType): boolean =>
   type.dtype === "float32" && type.shape.length === 4;
 
-/** Layout rule of ops whose kernels are written for blocks, on images only. */
-export const prefersOnImages = (inputs: readonly TensorType[]): LayoutRule =>
-  isImage(inputs[0]) ? "prefers" : "plain";
-
 /** Layout rule of ops that run as well blocked as plain, on images only. */
 export const followsOnImages = (inputs: readonly TensorType[]): LayoutRule =>
   isImage(inputs[0]) ? "follows" : "plain";
