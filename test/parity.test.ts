@@ -224,6 +224,19 @@ const pools: Case[] = [
       F.relu(F.convTranspose2d(x, w, { bias, stride: kernel })),
     exact: true,
   })),
+  ...[3, 4, 9].map((more) => ({
+    name: `a skip connection that gets ${more} channels more`,
+    inputs: [
+      [1, 9, 5, 6],
+      [12, 9, 1, 1],
+      [12 + more, 12, 1, 1],
+    ],
+    run: (x: Tensor, w: Tensor, wide: Tensor) => {
+      const y = F.relu(F.conv2d(x, w));
+      return F.relu(F.add(F.conv2d(y, wide), F.pad(y, [0, 0, 0, 0, 0, more])));
+    },
+    exact: true,
+  })),
   {
     name: "linear",
     inputs: [[3, 19], [21, 19], [21]],

@@ -71,6 +71,8 @@ std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<Channel
         in[s] = In(inputs, i) + ((n * inBlocks[i] + sources.blocks[s].channel / kBlock) * plane + first) * kBlock;
       }
       float* out = Out(outputs, sources.output) + ((n * outBlocks[sources.output] + sources.block) * plane + first) * kBlock;
+      // A plan may have put what only gets longer where it is to be.
+      if (whole[b] && out == in[0]) return;
       if (whole[b]) std::memcpy(out, in[0], static_cast<size_t>(pixels * kBlock) * sizeof(float));
       else table->PickChannels({in, sources.lanes.data(), static_cast<int>(sources.blocks.size()), out, pixels});
     });

@@ -65,6 +65,8 @@ export interface Placement {
   /** The axis of the whole along which the parts lie, and where each begins; they are whole along all other axes. */
   readonly axis: number;
   readonly starts: readonly number[];
+  /** The whole is longer than its parts, and zero there; the step still runs, to write that. */
+  readonly zerosFollow?: boolean;
 }
 
 /** One operation: what it accepts, what it means, what shared code may know about it. Attrs are plain data (docs/ops.md). */

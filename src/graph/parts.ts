@@ -7,6 +7,7 @@
  * Every value among the bytes of another is what these bytes are, at any time, so it does not matter when which of them is made or read.
  */
 import { DTYPES } from "../core/dtype.js";
+import type { Placement } from "../core/op.js";
 import { sameShape, sizeOf } from "../core/shape.js";
 import type { Graph, Node, Value } from "./graph.js";
 
@@ -21,6 +22,9 @@ export function bytesOf(value: Pick<Value, "type" | "layout">): number {
   return n * Math.ceil(c / BLOCK) * BLOCK * h * w * DTYPES[dtype].bytes;
 }
 
+const bytesOfAll = (values: readonly Value[]): number =>
+  values.reduce((sum, value) => sum + bytesOf(value), 0);
+
 /** Where a value lies: in which other, and how many bytes after its begin. */
 interface Part {
   readonly whole: Value;
@@ -32,15 +36,25 @@ function isRowMajor({ layout, type: { shape } }: Value): boolean {
   return layout === "plain" || (shape[1] % BLOCK === 0 && shape[2] * shape[3] === 1);
 }
 
-/** Where in the bytes of `whole` those of `part` lie, which begins at `start` of an axis; undefined if not in one piece. */
-function offsetIn(whole: Value, part: Value, axis: number, start: number): number | undefined {
+/**
+ * Where in the bytes of `whole` those of `part` lie, which begins at `start` of an axis; undefined if not in one piece. A part in blocks
+ * ends with zeros up to a whole block: where zeros follow anyway, it may end anywhere.
+ */
+function offsetIn(
+  whole: Value,
+  part: Value,
+  { axis, zerosFollow }: Placement,
+  start: number,
+): number | undefined {
   const { dtype, shape } = whole.type;
+  if (zerosFollow && isRowMajor(whole)) return undefined;
   if (isRowMajor(whole) !== isRowMajor(part) || sizeOf(shape.slice(0, axis)) !== 1)
     return undefined;
   const offset = start * sizeOf(shape.slice(axis + 1)) * DTYPES[dtype].bytes;
   if (isRowMajor(whole) || sameShape(shape, part.type.shape)) return offset;
   const end = start + part.type.shape[1];
-  const inBlocks = start % BLOCK === 0 && (end % BLOCK === 0 || end === shape[1]);
+  const inBlocks =
+    start % BLOCK === 0 && (end % BLOCK === 0 || end === shape[1] || zerosFollow === true);
   return axis === 1 && inBlocks ? offset : undefined;
 }
 
@@ -70,17 +84,21 @@ export class Parts {
     return value.constant !== undefined || (given && value.layout === "plain");
   }
 
-  /** Puts a node's parts in its whole, or its whole around its parts where they are already, if either is possible. */
+  /**
+   * Puts a node's parts in its whole, or its whole around its parts where they are already, if either is possible.
+   * @returns whether nothing is left to do
+   */
   private place({ op, attrs, inputs, outputs }: Node): boolean {
     const types = inputs.map(({ type }) => type);
     const placement = op.placement?.(types, attrs);
     if (!placement || [...inputs, ...outputs].some((value) => this.isElsewhere(value)))
       return false;
-    const { axis, starts } = placement;
+    const { starts } = placement;
     const [[whole], parts] = placement.whole === "input" ? [inputs, outputs] : [outputs, inputs];
-    const offsets = parts.flatMap((part, i) => offsetIn(whole, part, axis, starts[i]) ?? []);
+    const offsets = parts.flatMap((part, i) => offsetIn(whole, part, placement, starts[i]) ?? []);
     if (offsets.length < parts.length) return false;
-    return this.placeParts(whole, parts, offsets) || this.placeWhole(whole, parts, offsets);
+    const placed = this.placeParts(whole, parts, offsets) || this.placeWhole(whole, parts, offsets);
+    return placed && !(placement.zerosFollow && bytesOf(whole) > bytesOfAll(parts));
   }
 
   private placeParts(whole: Value, parts: readonly Value[], offsets: readonly number[]): boolean {
@@ -102,9 +120,8 @@ export class Parts {
       const place = this.outermost(part);
       return place.whole === root && place.offset === begin + offsets[i];
     };
-    const bytes = parts.reduce((sum, part) => sum + bytesOf(part), 0);
     const isFree = whole !== root && !this.places.has(whole);
-    if (!isFree || bytes !== bytesOf(whole) || !parts.every(isInLine)) return false;
+    if (!isFree || bytesOfAll(parts) !== bytesOf(whole) || !parts.every(isInLine)) return false;
     this.places.set(whole, { whole: root, offset: begin });
     return true;
   }

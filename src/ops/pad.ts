@@ -84,6 +84,10 @@ export const padOp: OpDef<PadAttrs> = {
       y.data[i] = x.data[from];
     });
   },
+  placement: ([x], { pads, mode, value }) =>
+    isImage(x) && mode === "constant" && value === 0 && pads.every((n, i) => i === 5 || n === 0)
+      ? { whole: "output", axis: 1, starts: [0], zerosFollow: true }
+      : undefined,
   // Zeros after the last channel are there already in the blocked layout, so such padding is a copy too.
   layout: ([x], { pads, mode, value }) =>
     isImage(x) &&

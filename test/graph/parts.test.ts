@@ -53,6 +53,30 @@ describe("lies in place", () => {
     expect(copied(graph)).toEqual([]);
   });
 
+  it("channels that zeros are added to: nothing to do in the same block, else only the zeros", () => {
+    const { graph, x } = start([1, 4, 5, 6]);
+    const pad = (value: Value, more: number) =>
+      graph.add(op("pad"), [value], {
+        pads: [0, 0, 0, 0, 0, more, 0, 0],
+        mode: "constant",
+        value: 0,
+      })[0];
+    const a = conv(graph, x, 12);
+    const b = pad(a, 4);
+    const c = pad(b, 5);
+    blocked(a, b, c);
+    giveWhatReads(graph, a, c);
+    expect(offsetsOf(graph, [a, b, c])).toEqual([0, 0, 0]);
+    const { inPlace } = new Parts(graph);
+    expect(graph.nodes.map((node) => inPlace.has(node))).toEqual([
+      false,
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+
   it("halves, slices and other shapes of a value", () => {
     const { graph, x } = start([1, 4, 5, 6]);
     const y = relu(graph, x);
