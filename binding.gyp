@@ -39,6 +39,7 @@
         "native/ops/convTransposeScattered.cpp",
         "native/ops/convWeightGradient.cpp",
         "native/ops/convWinograd.cpp",
+        "native/ops/convWinogradWeights.cpp",
         "native/ops/data.cpp",
         "native/ops/elementwise.cpp",
         "native/ops/epilogue.cpp",

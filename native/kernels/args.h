@@ -151,14 +151,15 @@ struct PoolColumnsArgs {
   int64_t pixels, count;
 };
 
-// Winograd's minimal filtering (kernels/winograd.h) on one block of 8 input channels: `count` tiles of n[0] x n[1] pixels.
-// Coefficient i (row-major) of tile t goes to out + i * outCoefficient + t * 8.
+// Winograd's minimal filtering (kernels/winograd.h) on one block of 8 input channels: `count` tiles of kept[0] x kept[1] pixels.
+// Coefficient i (row-major, of n[0] x n[1]) of tile t goes to out + i * outCoefficient + t * 8.
 struct WinogradTile {
   const float* at;  // its top left pixel
   ptrdiff_t row, pixel;
 };
 struct WinogradInputArgs {
-  int n[2];  // of rows, of columns: 1, 4, 6 or 8
+  int n[2];     // of rows, of columns: 1, 3 .. 8
+  int kept[2];  // n, or n - 1 without the coefficients of infinity
   const WinogradTile* tiles;
   int count;
   float* out;

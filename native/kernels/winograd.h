@@ -1,10 +1,11 @@
 // The two ends of Winograd's minimal filtering F(m, r) of rows and columns, m outputs of a kernel of r taps from n = m + r - 1 inputs: tiles of inputs to
 // coefficients, and coefficients to outputs. What lies between, a matrix product per coefficient, is the tile kernel's (convTile.h).
 //
-//   Y = A^T [ (G g G^T) * (B^T d B) ] A,     A, B, G from the points 0, +-p, ..., infinity of winogradPoints.h
+//   Y = A^T [ (G g G^T) * (B^T d B) ] A,     A, B, G from the points +-p, ..., 0, infinity of winogradPoints.h
 //
-// An axis on which the kernel has one tap is left as it is (n = m = 1). Toom-Cook with other points than usual: Barabasz et al. 2018
-// (arXiv:1803.10986); minimal filtering for convolution: Lavin and Gray 2015 (arXiv:1509.09308).
+// An axis on which the kernel has one tap is left as it is (n = m = 1). A kernel of r - 1 taps has the same transform without the coefficient of
+// infinity, which needs one input less. Toom-Cook with other points than usual: Barabasz et al. 2018 (arXiv:1803.10986); minimal filtering for
+// convolution: Lavin and Gray 2015 (arXiv:1509.09308).
 #pragma once
 
 namespace xcorr::XCORR_ISA {
@@ -48,23 +49,23 @@ inline V EverySecond(const Polynomial& c, const V* d) {
   return sum;
 }
 
-// One dimension of B^T d: n values to n. The points are symmetric, so that those of a pair share their even and odd parts.
-template <int kN, typename V>
+// One dimension of B^T d: n values to n, or n - 1 to as many. The points are symmetric, so that those of a pair share their even and odd parts.
+template <int kN, int kKept, typename V>
 inline void WinogradIn(const V* d, V* t) {
   if constexpr (kN == 1) {
     t[0] = d[0];
   } else {
-    constexpr int kPairs = WinogradPairs(kN);
+    constexpr int kPairs = WinogradPairs(kN), kZero = WinogradHasZero(kN) ? 1 : 0;
     using Constants = WinogradConstants<kN>;
-    t[0] = EverySecond<kPairs + 1>(Constants::all, d);
-    t[kN - 1] = EverySecond<kPairs + 1>(Constants::all, d + 1);
+    if constexpr (kZero == 1) t[0] = EverySecond<kPairs + 1>(Constants::all, d);
+    if constexpr (kKept == kN) t[kN - 1] = EverySecond<kPairs + 1>(Constants::all, d + kZero);
 #pragma GCC unroll 3
     for (int pair = 0; pair < kPairs; ++pair) {
-      const V even = EverySecond<kPairs>(Constants::others[pair], d + 2);
-      V odd = EverySecond<kPairs>(Constants::others[pair], d + 1);
-      if (Constants::powers[pair][1] != 1) odd = Mul(Set<V>(Constants::powers[pair][1]), odd);
-      t[1 + 2 * pair] = Add(even, odd);
-      t[2 + 2 * pair] = Sub(even, odd);
+      const V alone = EverySecond<kPairs>(Constants::others[pair], d + kZero + 1);
+      V byPoint = EverySecond<kPairs>(Constants::others[pair], d + kZero);
+      if (Constants::powers[pair][1] != 1) byPoint = Mul(Set<V>(Constants::powers[pair][1]), byPoint);
+      t[kZero + 2 * pair] = Add(alone, byPoint);
+      t[kZero + 2 * pair + 1] = Sub(alone, byPoint);
     }
   }
 }
@@ -75,16 +76,16 @@ inline void WinogradOut(const V* c, V* y) {
   if constexpr (kN == 1) {
     y[0] = c[0];
   } else {
-    constexpr int kPairs = WinogradPairs(kN);
+    constexpr int kPairs = WinogradPairs(kN), kZero = WinogradHasZero(kN) ? 1 : 0;
     V sum[kPairs], difference[kPairs];
 #pragma GCC unroll 3
     for (int pair = 0; pair < kPairs; ++pair) {
-      sum[pair] = Add(c[1 + 2 * pair], c[2 + 2 * pair]);
-      difference[pair] = Sub(c[1 + 2 * pair], c[2 + 2 * pair]);
+      sum[pair] = Add(c[kZero + 2 * pair], c[kZero + 2 * pair + 1]);
+      difference[pair] = Sub(c[kZero + 2 * pair], c[kZero + 2 * pair + 1]);
     }
 #pragma GCC unroll 4
     for (int j = 0; j < kM; ++j) {
-      V total = j == 0 ? c[0] : j == kM - 1 ? c[kN - 1] : Set<V>(0.0f);
+      V total = j == 0 && kZero == 1 ? c[0] : j == kM - 1 ? c[kN - 1] : Set<V>(0.0f);
 #pragma GCC unroll 3
       for (int pair = 0; pair < kPairs; ++pair) {
         const float power = WinogradConstants<kN>::powers[pair][j];
@@ -96,53 +97,69 @@ inline void WinogradOut(const V* c, V* y) {
   }
 }
 
-// B^T d B for what `load(row, column)` gives; coefficient i goes to out + i * step.
-template <int kRows, int kColumns, typename V, typename L>
+// B^T d B for what `load(row, column)` gives; coefficient i of n x n goes to out + i * step.
+template <int kRows, int kRowsKept, int kColumns, int kColumnsKept, typename V, typename L>
 inline void TransformInput(L load, float* out, ptrdiff_t step) {
-  V half[kRows][kColumns];
+  V half[kRowsKept][kColumnsKept];
 #pragma GCC unroll 8
-  for (int x = 0; x < kColumns; ++x) {
-    V column[kRows], t[kRows];
+  for (int x = 0; x < kColumnsKept; ++x) {
+    V column[kRowsKept], t[kRowsKept];
 #pragma GCC unroll 8
-    for (int y = 0; y < kRows; ++y) column[y] = load(y, x);
-    WinogradIn<kRows>(column, t);
+    for (int y = 0; y < kRowsKept; ++y) column[y] = load(y, x);
+    WinogradIn<kRows, kRowsKept>(column, t);
 #pragma GCC unroll 8
-    for (int y = 0; y < kRows; ++y) half[y][x] = t[y];
+    for (int y = 0; y < kRowsKept; ++y) half[y][x] = t[y];
   }
 #pragma GCC unroll 8
-  for (int y = 0; y < kRows; ++y) {
-    V t[kColumns];
-    WinogradIn<kColumns>(half[y], t);
+  for (int y = 0; y < kRowsKept; ++y) {
+    V t[kColumnsKept];
+    WinogradIn<kColumns, kColumnsKept>(half[y], t);
 #pragma GCC unroll 8
-    for (int x = 0; x < kColumns; ++x) Store(t[x], out + (y * kColumns + x) * step);
+    for (int x = 0; x < kColumnsKept; ++x) Store(t[x], out + (y * kColumns + x) * step);
   }
 }
 
-template <int kRows, int kColumns>
+template <int kRows, int kRowsKept, int kColumns, int kColumnsKept>
 void InputTiles(const WinogradInputArgs& args) {
   int i = 0;
 #if defined(__AVX512F__)
   // Two tiles at a time, one in each half: neighbours in the output, wherever they come from.
   for (; i + 2 <= args.count; i += 2) {
     const WinogradTile a = args.tiles[i], b = args.tiles[i + 1];
-    TransformInput<kRows, kColumns, Vec>([&](int y, int x) { return Combine(Load<Vec8>(a.at + y * a.row + x * a.pixel), Load<Vec8>(b.at + y * b.row + x * b.pixel)); },
-                                         args.out + i * 8, args.outCoefficient);
+    TransformInput<kRows, kRowsKept, kColumns, kColumnsKept, Vec>(
+        [&](int y, int x) { return Combine(Load<Vec8>(a.at + y * a.row + x * a.pixel), Load<Vec8>(b.at + y * b.row + x * b.pixel)); }, args.out + i * 8,
+        args.outCoefficient);
   }
 #endif
   for (; i < args.count; ++i) {
     const WinogradTile a = args.tiles[i];
-    TransformInput<kRows, kColumns, Vec8>([&](int y, int x) { return Load<Vec8>(a.at + y * a.row + x * a.pixel); }, args.out + i * 8, args.outCoefficient);
+    TransformInput<kRows, kRowsKept, kColumns, kColumnsKept, Vec8>([&](int y, int x) { return Load<Vec8>(a.at + y * a.row + x * a.pixel); }, args.out + i * 8,
+                                                                   args.outCoefficient);
+  }
+}
+
+// Finds the instance for n and what is kept on each axis. Two axes of more than one tap are alike.
+template <int kRows, int kColumns>
+void ForKept(const WinogradInputArgs& args) {
+  constexpr int kFewerRows = kRows > 1 ? kRows - 1 : 1, kFewerColumns = kColumns > 1 ? kColumns - 1 : 1;
+  if (args.kept[0] == kRows) {
+    args.kept[1] == kColumns ? InputTiles<kRows, kRows, kColumns, kColumns>(args) : InputTiles<kRows, kRows, kColumns, kFewerColumns>(args);
+  } else {
+    args.kept[1] == kColumns ? InputTiles<kRows, kFewerRows, kColumns, kColumns>(args) : InputTiles<kRows, kFewerRows, kColumns, kFewerColumns>(args);
   }
 }
 
 void WinogradInput(const WinogradInputArgs& args) {
   switch (args.n[0] * 16 + args.n[1]) {
-    case 0x44: return InputTiles<4, 4>(args);
-    case 0x66: return InputTiles<6, 6>(args);
-    case 0x16: return InputTiles<1, 6>(args);
-    case 0x61: return InputTiles<6, 1>(args);
-    case 0x18: return InputTiles<1, 8>(args);
-    case 0x81: return InputTiles<8, 1>(args);
+    case 0x33: return ForKept<3, 3>(args);
+    case 0x44: return ForKept<4, 4>(args);
+    case 0x55: return ForKept<5, 5>(args);
+    case 0x66: return ForKept<6, 6>(args);
+    case 0x77: return ForKept<7, 7>(args);
+    case 0x16: return ForKept<1, 6>(args);
+    case 0x61: return ForKept<6, 1>(args);
+    case 0x18: return ForKept<1, 8>(args);
+    case 0x81: return ForKept<8, 1>(args);
   }
 }
 
@@ -194,8 +211,11 @@ void OutputTile(const WinogradOutputArgs& args) {
 
 void WinogradOutput(const WinogradOutputArgs& args) {
   switch (args.n[0] * 16 + args.n[1]) {
+    case 0x33: return OutputTile<3, 2, 3, 2>(args);
     case 0x44: return OutputTile<4, 2, 4, 2>(args);
+    case 0x55: return args.m[0] == 4 ? OutputTile<5, 4, 5, 4>(args) : OutputTile<5, 2, 5, 2>(args);
     case 0x66: return args.m[0] == 4 ? OutputTile<6, 4, 6, 4>(args) : OutputTile<6, 2, 6, 2>(args);
+    case 0x77: return OutputTile<7, 4, 7, 4>(args);
     case 0x16: return args.m[1] == 4 ? OutputTile<1, 1, 6, 4>(args) : OutputTile<1, 1, 6, 2>(args);
     case 0x61: return args.m[0] == 4 ? OutputTile<6, 4, 1, 1>(args) : OutputTile<6, 2, 1, 1>(args);
     case 0x18: return OutputTile<1, 1, 8, 2>(args);

@@ -1,5 +1,5 @@
-// The points of Winograd's minimal filtering of n inputs: 0, the pairs +-p, and infinity. They decide the rounding error; these are exact in float. Of n = 6,
-// +-5/8 and +-3/2 make half the error of the usual +-1 and +-2.
+// The points of Winograd's minimal filtering of n inputs: pairs +-p, 0 if n is even, and infinity. They decide the rounding error; these are exact in
+// float. Of n = 6, +-5/8 and +-3/2 make half the error of the usual +-1 and +-2; of odd n, pairs alone make two thirds of that of 0 with a point on one side.
 //
 // Part of args.h: kernels and what packs their weights agree on them. Compiled into every instruction set, so all of it is constexpr and internal.
 #pragma once
@@ -7,11 +7,12 @@
 namespace xcorr {
 namespace {
 
-constexpr int WinogradPairs(int n) { return (n - 2) / 2; }
+constexpr int WinogradPairs(int n) { return (n - 1) / 2; }
+constexpr bool WinogradHasZero(int n) { return n % 2 == 0; }
 
 constexpr double WinogradPoint(int n, int pair) {
-  constexpr double four[] = {1, 0, 0}, six[] = {0.625, 1.5, 0}, eight[] = {0.5, 1, 2};
-  return n == 4 ? four[pair] : n == 6 ? six[pair] : eight[pair];
+  constexpr double points[][3] = {{1, 0, 0}, {1, 0, 0}, {0.5, 1.5, 0}, {0.625, 1.5, 0}, {0.3125, 0.875, 1.75}, {0.5, 1, 2}};
+  return n < 3 ? 0 : points[n - 3][pair];
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-// conv2d by Winograd's minimal filtering, for small kernels of stride 1 (kernels/winograd.h has the formulas).
+// conv2d by Winograd's minimal filtering, for small kernels (kernels/winograd.h has the formulas).
 //
 // The image is cut into tiles of m x m outputs (m x 1 or 1 x m if the kernel is a column or a row), and those into blocks that fit the second cache; with
-// a dilation d, the pixels of a tile lie d apart. For each block:
+// a dilation d, the pixels of a tile lie d apart; with a stride, each block of channels is there once for each phase (convWinogradAxis.h). For each block:
 //
-//   V[i][c][tile]  the tiles' inputs, transformed: n * n coefficients i, n = m + kernel - 1
+//   V[i][c][tile]  the tiles' inputs, transformed: n * n coefficients i, n = m + kernel / stride - 1
 //   M[i][tile][o]  for each panel of output channels and each i, a product of V[i] and the transformed weights, by the tile kernel
 //   out            M transformed back, with bias, residual and activation
 //
@@ -18,127 +18,61 @@
 
 #include "../runtime/cpu.h"
 #include "convCost.h"
+#include "convWinogradWeights.h"
 
 namespace xcorr {
 namespace {
-
-// G of F(m, taps), n x taps row by row, for the points of kernels/winogradPoints.h.
-std::vector<double> FilterTransform(int n, int64_t taps) {
-  if (n == 1) return {1};
-  std::vector<double> points = {0}, g;
-  for (int pair = 0; pair < WinogradPairs(n); ++pair) {
-    points.push_back(WinogradPoint(n, pair));
-    points.push_back(-WinogradPoint(n, pair));
-  }
-  for (double p : points) {
-    double scale = 1, power = 1;
-    for (double q : points) scale *= p == q ? 1 : p - q;
-    for (int64_t t = 0; t < taps; ++t, power *= p) g.push_back(power / scale);
-  }
-  for (int64_t t = 0; t < taps; ++t) g.push_back(t + 1 == taps ? 1 : 0);
-  return g;
-}
-
-// Tiles along one axis. With a dilation d, outputs d apart make d rows of tiles of their own.
-struct Axis {
-  Axis(int64_t kernel, int64_t outputs, int64_t dilationOf, int most)
-      : taps(kernel), out(outputs), dilation(dilationOf), m(kernel == 1 ? 1 : most), n(static_cast<int>(m + kernel - 1)), perPhase(((out + dilation - 1) / dilation + m - 1) / m) {}
-  int64_t tiles() const { return perPhase * dilation; }
-  // The first output of a tile; how many it has, perhaps none.
-  int64_t First(int64_t tile) const { return tile / perPhase + tile % perPhase * m * dilation; }
-  int Count(int64_t tile) const { return static_cast<int>(std::clamp<int64_t>((out - First(tile) + dilation - 1) / dilation, 0, m)); }
-  int64_t taps, out, dilation;
-  int m, n;
-  int64_t perPhase;
-};
 
 struct Range {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
 };
-// Blocks whose channels fill vectors: M is transformed back by whole ones.
-int64_t WholeVectors(const Conv& c, int64_t blocks) {
-  const int64_t perVector = std::max<int64_t>(1, c.table.lanes / kBlock);
-  return (blocks + perVector - 1) / perVector * perVector;
-}
 Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / parts, all * (part + 1) / parts}; }
+
+WinogradAxis AxisOf(const Conv& c, size_t axis, int m) { return {axis == 0 ? c.kh : c.kw, axis == 0 ? c.y.h : c.y.w, c.stride[axis], c.dilation[axis], m}; }
 
 class Winograd : public ConvStep {
  public:
   Winograd(const Conv& conv, int m)
-      : ConvStep(conv, false, Copy::kNone), rows_(conv_.kh, out_.h, conv_.dilation[0], m), columns_(conv_.kw, out_.w, conv_.dilation[1], m), taps_(conv_.kh * conv_.kw),
-        coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()), groupBlocks_(Blocks(conv_.inPerGroup)),
-        channels_(groupBlocks_ * kBlock) {
-    const int64_t tile = conv_.table.tilePixels, widest = conv_.table.tileBlocks * kBlock;
+      : ConvStep(conv, false, Copy::kNone), rows_(AxisOf(conv, 0, m)), columns_(AxisOf(conv, 1, m)), weights_(conv, rows_, columns_),
+        coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()) {
+    const int64_t tile = conv.table.tilePixels, widest = conv.table.tileBlocks * kBlock;
     // V and M of a block fill less than half of the cache; the weights stream through the rest.
-    const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * coefficients_ * (in_.blocks * kBlock + widest));
+    const int64_t fits =
+        static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * (rows_.products() * columns_.products() * in_.blocks * kBlock + coefficients_ * widest));
     int64_t most = std::clamp(fits / tile, int64_t{1}, std::max<int64_t>(1, 48 / tile)) * tile;
     while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
     blockCount_ = (tiles_ + most - 1) / most;
     // A last block of a few tiles costs nearly as much as a full one.
     if (tiles_ < 2 * tile) blockCount_ = 1;
     blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
-    vStep_ = in_.blocks * blockTiles_ * kBlock + 16;  // not a multiple of 4096 bytes: the coefficients would share a cache set
-    const int64_t outBlocks = Blocks(conv_.outPerGroup);
-    for (int64_t b = 0; b < conv_.groups * outBlocks; b += panels_.back().blocks) {
-      Panel panel;
-      panel.firstBlock = b;
-      panel.firstInput = b / outBlocks * groupBlocks_;
-      panel.blocks = std::min<int64_t>(conv_.table.tileBlocks, outBlocks - b % outBlocks);
-      panel.lanes = WholeVectors(conv_, panel.blocks) * kBlock;
-      panel.bias = packedFloats_;
-      panel.weights = panel.bias + panel.lanes;
-      panel.direct = panel.weights + coefficients_ * channels_ * panel.lanes;
-      packedFloats_ = panel.direct + taps_ * channels_ * panel.lanes;
-      panels_.push_back(panel);
-    }
-    for (int64_t c = 0; c < groupBlocks_; ++c) {
-      blockTaps_.push_back(c * blockTiles_ * kBlock);
-      for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; ++j) patchTaps_.push_back((c * coefficients_ + i * columns_.n + j) * kBlock);
-      }
-    }
+    vStep_ = in_.blocks * phases() * blockTiles_ * kBlock + 16;  // not a multiple of 4096 bytes: the coefficients would share a cache set
+    ListTaps();
   }
 
  protected:
-  int64_t packedFloats() const override { return packedFloats_; }
+  int64_t packedFloats() const override { return weights_.floats(); }
   int64_t workFloats() const override { return fused() ? 0 : blockCount_ * vFloats(); }
 
-  void Pack(const float* weight, const float* bias, float* to) const override {
-    const std::vector<double> gRows = FilterTransform(rows_.n, conv_.kh), gColumns = FilterTransform(columns_.n, conv_.kw);
-    std::vector<float> u(static_cast<size_t>(coefficients_));
-    for (const Panel& panel : panels_) {
-      std::fill(to + panel.bias, to + panel.direct + taps_ * channels_ * panel.lanes, 0.0f);
-      const int64_t first = panel.firstBlock * kBlock, lanes = std::min(out_.c - first, panel.blocks * kBlock);
-      if (bias) std::copy(bias + first, bias + first + lanes, to + panel.bias);
-      for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
-        for (int64_t l = 0; l < lanes; ++l) {
-          const float* w = weight + ((first + l) * conv_.inPerGroup + c) * taps_;
-          TransformFilter(gRows, gColumns, w, u.data());
-          for (int64_t i = 0; i < coefficients_; ++i) to[panel.weights + (i * channels_ + c) * panel.lanes + l] = u[static_cast<size_t>(i)];
-          for (int64_t t = 0; t < taps_; ++t) to[panel.direct + ((c / kBlock * taps_ + t) * kBlock + c % kBlock) * panel.lanes + l] = w[t];
-        }
-      }
-    }
-  }
+  void Pack(const float* weight, const float* bias, float* to) const override { weights_.Pack(weight, bias, to); }
 
   void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const override {
-    const int64_t panels = static_cast<int64_t>(panels_.size());
     if (fused()) {
       team.Run(blockCount_, [&](int64_t block, int) {
         float* v = ThreadScratch(static_cast<size_t>(vFloats() + mFloats() + patchFloats()));
-        TransformTiles(block, {0, in_.blocks}, in, v);
-        MultiplyTiles(block, {0, panels}, packed, v, v + vFloats(), in, residual, out);
+        TransformTiles(block, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
+        MultiplyTiles(block, {0, panels()}, packed, v, v + vFloats(), in, residual, out);
       });
       return;
     }
     const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyBlocks);
     team.Run(blockCount_ * inputParts, [&](int64_t task, int) {
       const int64_t block = task / inputParts;
-      TransformTiles(block, Share(in_.blocks, inputParts, task % inputParts), in, work + block * vFloats());
+      float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
+      TransformTiles(block, Share(in_.blocks, inputParts, task % inputParts), in, work + block * vFloats(), patches);
     });
     // All blocks of a panel one after another, so that its weights are read from afar once.
-    team.Run(panels, [&](int64_t panel, int) {
+    team.Run(panels(), [&](int64_t panel, int) {
       float* m = ThreadScratch(static_cast<size_t>(mFloats() + patchFloats()));
       for (int64_t block = 0; block < blockCount_; ++block) {
         MultiplyTiles(block, {panel, panel + 1}, packed, work + block * vFloats(), m, in, residual, out);
@@ -149,38 +83,47 @@ class Winograd : public ConvStep {
  private:
   // Fewer blocks than this do not keep the threads of a large machine busy.
   static constexpr int64_t kManyBlocks = 8;
-  static constexpr int64_t kMostInputs = 8, kMostTaps = 7;
+  // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
+  static constexpr int64_t kSomeTiles = 8;
 
-  struct Panel {
-    int64_t firstBlock, blocks, lanes;
-    int64_t firstInput;             // block of its group
-    int64_t bias, weights, direct;  // in floats, in the packed data
-  };
+  using Panel = WinogradWeights::Panel;
+  using Product = WinogradWeights::Product;
 
   bool fused() const { return blockCount_ >= kManyBlocks; }
+  int64_t panels() const { return static_cast<int64_t>(weights_.panels().size()); }
+  int64_t phases() const { return rows_.phases * columns_.phases; }
+  // Channels that the kernel takes at a time.
+  int64_t unit() const { return weights_.blockChannels() == kBlock ? kBlock : 1; }
   int64_t vFloats() const { return coefficients_ * vStep_; }
   int64_t mStep() const { return blockTiles_ * conv_.table.tileBlocks * kBlock + 16; }
   int64_t mFloats() const { return coefficients_ * mStep(); }
-  int64_t patchFloats() const { return channels_ * coefficients_; }
+  int64_t patchStep() const { return rows_.inputs() * columns_.inputs() * kBlock; }
+  int64_t patchFloats() const { return std::max(weights_.inputBlocks(), kSomeTiles) * patchStep(); }
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
 
-  // G w G^T, columns first.
-  void TransformFilter(const std::vector<double>& gRows, const std::vector<double>& gColumns, const float* w, float* u) const {
-    double half[kMostInputs * kMostTaps];  // rows of w by columns of u
-    for (int64_t i = 0; i < conv_.kh; ++i) {
-      for (int64_t x = 0; x < columns_.n; ++x) {
-        double sum = 0;
-        for (int64_t j = 0; j < conv_.kw; ++j) sum += gColumns[static_cast<size_t>(x * conv_.kw + j)] * static_cast<double>(w[i * conv_.kw + j]);
-        half[i * columns_.n + x] = sum;
-      }
-    }
+  // Where the numbers lie that the rows of the weights multiply, in V and in tiles' inputs.
+  void ListTaps() {
     for (int64_t y = 0; y < rows_.n; ++y) {
       for (int64_t x = 0; x < columns_.n; ++x) {
-        double sum = 0;
-        for (int64_t i = 0; i < conv_.kh; ++i) sum += gRows[static_cast<size_t>(y * conv_.kh + i)] * half[i * columns_.n + x];
-        u[y * columns_.n + x] = static_cast<float>(sum);
+        for (int64_t c = 0; c < weights_.inputBlocks(); ++c) {
+          for (int64_t i = 0; i < rows_.PhasesOf(y); ++i) {
+            for (int64_t j = 0; j < columns_.PhasesOf(x); ++j) {
+              for (int64_t u = 0; u < weights_.blockChannels(); u += unit()) taps_.push_back(VPlace(c, i, j) + u);
+            }
+          }
+        }
       }
     }
+    for (int64_t c = 0; c < weights_.inputBlocks(); ++c) {
+      for (int64_t i = 0; i < conv_.kh; ++i) {
+        for (int64_t j = 0; j < conv_.kw; ++j) patchTaps_.push_back(c * patchStep() + (i * columns_.inputs() + j) * kBlock);
+      }
+    }
+  }
+
+  // Where a block of channels of a phase lies in a coefficient of V.
+  int64_t VPlace(int64_t block, int64_t rowPhase, int64_t columnPhase) const {
+    return ((block * rows_.phases + rowPhase) * columns_.phases + columnPhase) * blockTiles_ * kBlock;
   }
 
   // The input pixel that a tile begins with.
@@ -188,14 +131,14 @@ class Winograd : public ConvStep {
     int64_t top, left;
   };
   Corner CornerOf(int64_t tile) const {
-    return {rows_.First(tile / columns_.tiles()) - conv_.padding.top, columns_.First(tile % columns_.tiles()) - conv_.padding.left};
+    return {rows_.First(tile / columns_.tiles()) * rows_.stride - conv_.padding.top, columns_.First(tile % columns_.tiles()) * columns_.stride - conv_.padding.left};
   }
 
   // Copies a tile's input, zeros outside the image.
   void CopyPatch(const float* plane, Corner corner, float* to) const {
-    for (int64_t i = 0; i < rows_.n; ++i) {
+    for (int64_t i = 0; i < rows_.inputs(); ++i) {
       const int64_t y = corner.top + i * rows_.dilation;
-      for (int64_t j = 0; j < columns_.n; ++j, to += kBlock) {
+      for (int64_t j = 0; j < columns_.inputs(); ++j, to += kBlock) {
         const int64_t x = corner.left + j * columns_.dilation;
         if (y >= 0 && y < in_.h && x >= 0 && x < in_.w) std::memcpy(to, plane + (y * in_.w + x) * kBlock, kBlock * sizeof(float));
         else std::memset(to, 0, kBlock * sizeof(float));
@@ -203,32 +146,39 @@ class Winograd : public ConvStep {
     }
   }
 
-  void TransformTiles(int64_t block, Range channelBlocks, const float* in, float* v) const {
+  void TransformTiles(int64_t block, Range channelBlocks, const float* in, float* v, float* patches) const {
     const Range tiles = TilesOf(block);
-    // A few tiles at a time: their copies, if they hang over an edge, lie on the stack.
-    constexpr int64_t kSome = 8;
-    float patches[kSome * 36 * kBlock];
-    Corner corners[kSome];
-    WinogradTile sources[kSome];
-    for (int64_t first = tiles.begin; first < tiles.end; first += kSome) {
-      const int64_t count = std::min(kSome, tiles.end - first);
+    Corner corners[kSomeTiles];
+    WinogradTile inputs[kSomeTiles];
+    for (int64_t first = tiles.begin; first < tiles.end; first += kSomeTiles) {
+      const int64_t count = std::min(kSomeTiles, tiles.end - first);
       for (int64_t t = 0; t < count; ++t) corners[t] = CornerOf(first + t);
       for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
         const float* plane = in + c * in_.plane() * kBlock;
         for (int64_t t = 0; t < count; ++t) {
           const auto [top, left] = corners[t];
-          if (top >= 0 && left >= 0 && top + (rows_.n - 1) * rows_.dilation < in_.h && left + (columns_.n - 1) * columns_.dilation < in_.w) {
-            sources[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
+          if (top >= 0 && left >= 0 && top + (rows_.inputs() - 1) * rows_.dilation < in_.h && left + (columns_.inputs() - 1) * columns_.dilation < in_.w) {
+            inputs[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
           } else {
-            float* patch = patches + t * coefficients_ * kBlock;
+            float* patch = patches + t * patchStep();
             CopyPatch(plane, corners[t], patch);
-            sources[t] = {patch, columns_.n * kBlock, kBlock};
+            inputs[t] = {patch, columns_.inputs() * kBlock, kBlock};
           }
         }
-        float* to = v + (c * blockTiles_ + first - tiles.begin) * kBlock;
-        conv_.table.WinogradInput({{rows_.n, columns_.n}, sources, static_cast<int>(count), to, vStep_});
+        for (int64_t i = 0; i < rows_.phases; ++i) {
+          for (int64_t j = 0; j < columns_.phases; ++j) TransformPhase(i, j, inputs, count, v + VPlace(c, i, j) + (first - tiles.begin) * kBlock);
+        }
       }
     }
+  }
+
+  void TransformPhase(int64_t rowPhase, int64_t columnPhase, const WinogradTile* inputs, int64_t count, float* to) const {
+    WinogradTile tiles[kSomeTiles];
+    for (int64_t t = 0; t < count; ++t) {
+      const auto [at, row, pixel] = inputs[t];
+      tiles[t] = {at + rowPhase * row + columnPhase * pixel, rows_.stride * row, columns_.stride * pixel};
+    }
+    conv_.table.WinogradInput({{rows_.n, columns_.n}, {rows_.CoefficientsOf(rowPhase), columns_.CoefficientsOf(columnPhase)}, tiles, static_cast<int>(count), to, vStep_});
   }
 
   void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
@@ -236,23 +186,24 @@ class Winograd : public ConvStep {
     const int64_t parts = (tiles.size() + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
     static const float kZeros[64] = {};
     for (int64_t p = panels.begin; p < panels.end; ++p) {
-      const Panel& panel = panels_[static_cast<size_t>(p)];
+      const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
       ConvTileArgs args = {};
       args.inPixel = kBlock;
-      args.taps = blockTaps_.data();
-      args.tapCount = groupBlocks_;
-      args.unit = kBlock;
+      args.unit = static_cast<int>(unit());
       args.bias = kZeros;
       args.outPixel = panel.lanes;
       args.outBlock = kBlock;
-      args.blocks = static_cast<int>(panel.lanes / kBlock);
+      args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
       for (int64_t i = 0; i < coefficients_; ++i) {
-        args.weights = packed + panel.weights + i * channels_ * panel.lanes;
-        Ahead ahead(NextWeights(p, i, packed), channels_ * panel.lanes, parts);
+        const Product& product = weights_.products()[static_cast<size_t>(i)];
+        args.taps = taps_.data() + product.begin / unit();
+        args.tapCount = product.rows / unit();
+        args.weights = packed + panel.products + product.begin * panel.lanes;
+        Ahead ahead = NextWeights(p, i, packed, parts);
         for (int64_t part = 0; part < parts; ++part) {
           const Range some = Share(tiles.size(), parts, part);
           ahead.Next(&args);
-          args.in = v + i * vStep_ + (panel.firstInput * blockTiles_ + some.begin) * kBlock;
+          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + some.begin * kBlock;
           args.out = m + i * mStep() + some.begin * panel.lanes;
           args.pixels = static_cast<int>(some.size());
           conv_.table.ConvTile(args);
@@ -263,11 +214,12 @@ class Winograd : public ConvStep {
   }
 
   // What the product after coefficient i of panel p multiplies with.
-  const float* NextWeights(int64_t p, int64_t i, const float* packed) const {
-    const Panel& panel = panels_[static_cast<size_t>(p)];
-    if (i + 1 < coefficients_) return packed + panel.weights + (i + 1) * channels_ * panel.lanes;
-    const size_t next = static_cast<size_t>(p + 1);
-    return next < panels_.size() && panels_[next].lanes == panel.lanes ? packed + panels_[next].weights : nullptr;
+  Ahead NextWeights(int64_t p, int64_t i, const float* packed, int64_t parts) const {
+    const bool last = i + 1 == coefficients_;
+    if (last && p + 1 == panels()) return {nullptr, 0, 1};
+    const Panel& panel = weights_.panels()[static_cast<size_t>(last ? p + 1 : p)];
+    const Product& next = weights_.products()[static_cast<size_t>(last ? 0 : i + 1)];
+    return {packed + panel.products + next.begin * panel.lanes, next.rows * panel.lanes, parts};
   }
 
   // Where a tile's outputs begin, and how many there are.
@@ -311,7 +263,7 @@ class Winograd : public ConvStep {
 
   void RunDirectly(Range tiles, const Panel& panel, const float* packed, float* patch, const float* in, const float* residual, float* out) const {
     ConvTileArgs args = {};
-    args.inPixel = kBlock;
+    args.inPixel = columns_.stride * kBlock;
     args.taps = patchTaps_.data();
     args.tapCount = static_cast<int64_t>(patchTaps_.size());
     args.unit = kBlock;
@@ -324,9 +276,9 @@ class Winograd : public ConvStep {
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Place place = PlaceOf(t, panel);
       if (place.columns == 0) continue;
-      for (int64_t c = 0; c < groupBlocks_; ++c) CopyPatch(in + (panel.firstInput + c) * in_.plane() * kBlock, CornerOf(t), patch + c * coefficients_ * kBlock);
+      for (int64_t c = 0; c < weights_.inputBlocks(); ++c) CopyPatch(in + (panel.firstInput + c) * in_.plane() * kBlock, CornerOf(t), patch + c * patchStep());
       for (int64_t y = 0; y < place.rows; ++y) {
-        args.in = patch + y * columns_.n * kBlock;
+        args.in = patch + y * rows_.stride * columns_.inputs() * kBlock;
         args.pixels = place.columns;
         const int64_t row = place.at + y * rows_.dilation * out_.w * kBlock;
         args.out = out + row;
@@ -336,52 +288,55 @@ class Winograd : public ConvStep {
     }
   }
 
-  Axis rows_, columns_;
-  int64_t taps_, coefficients_, tiles_, groupBlocks_, channels_;  // channels_: of a group, whole blocks
-  int64_t blockCount_ = 1, blockTiles_ = 1, vStep_ = 0, packedFloats_ = 0;
-  std::vector<Panel> panels_;
-  std::vector<ptrdiff_t> blockTaps_, patchTaps_;
+  WinogradAxis rows_, columns_;
+  WinogradWeights weights_;
+  int64_t coefficients_, tiles_, blockCount_ = 1, blockTiles_ = 1, vStep_ = 0;
+  std::vector<ptrdiff_t> taps_, patchTaps_;
 };
 
-// Outputs along an axis that the kernel covers, in each phase of a dilation; very many where it has one tap.
-int64_t Outputs(int64_t kernel, int64_t out, int64_t dilation) { return kernel == 1 ? 1 << 20 : out / dilation; }
+// What may be filtered along an axis, and in how many coefficients it then comes.
+constexpr int64_t kLeastOutputs = 5;
 
-Reason AcceptsTiles(const Conv& c, int64_t least) {
+Reason AcceptsAxis(const WinogradAxis& axis) {
+  if (axis.kernel == 1) return "";
+  if (axis.TapsOf(0) < 2) return "stride as large as the kernel";
+  if (axis.stride > 1 && axis.dilation > 1) return "stride and dilation";
+  return axis.out / axis.dilation >= kLeastOutputs ? "" : "output smaller than " + std::to_string(kLeastOutputs);
+}
+
+Reason Accepts(const Conv& c, int m) {
   if (!c.winograd) return "switched off";
   if (!FillsBlocks(c)) return "groups that do not fill blocks of 8 channels";
-  if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
-  if (c.inPerGroup < kBlock) return "fewer than 8 input channels";
-  const bool large = Outputs(c.kh, c.y.h, c.dilation[0]) >= least && Outputs(c.kw, c.y.w, c.dilation[1]) >= least;
-  return large ? "" : "output smaller than " + std::to_string(least);
+  const WinogradAxis rows = AxisOf(c, 0, m), columns = AxisOf(c, 1, m);
+  if (c.inPerGroup * rows.phases * columns.phases < kBlock) return "few input channels";
+  const int least = std::min(rows.n, columns.n), most = std::max(rows.n, columns.n);
+  const bool square = least == most && least >= 3 && most <= 7, line = least == 1 && (most == 6 || most == 8);
+  if (!square && !line) return "kernel without a transform";
+  const Reason reason = AcceptsAxis(rows);
+  return reason.empty() ? AcceptsAxis(columns) : reason;
 }
 
 // Operations on vectors of a transform of n x n numbers to or from r x r: its loads, stores, and columns, then rows.
-double TransformCost(const Axis& rows, const Axis& columns, int r, int c) {
+double TransformCost(const WinogradAxis& rows, const WinogradAxis& columns, int r, int c) {
   return 1.6 * (rows.n * columns.n + columns.n * 2 * rows.n + r * 2 * columns.n + r * c);
 }
 
 double CostOf(const Conv& c, int m) {
-  const Axis rows(c.kh, c.y.h, c.dilation[0], m), columns(c.kw, c.y.w, c.dilation[1], m);
-  const int64_t tiles = rows.tiles() * columns.tiles(), channels = Blocks(c.inPerGroup) * kBlock, coefficients = rows.n * columns.n;
-  const double in = static_cast<double>(tiles * c.x.blocks * kBlock) / c.table.lanes * TransformCost(rows, columns, rows.n, columns.n);
+  const WinogradAxis rows = AxisOf(c, 0, m), columns = AxisOf(c, 1, m);
+  const int64_t tiles = rows.tiles() * columns.tiles(), coefficients = rows.n * columns.n, products = rows.products() * columns.products();
+  const int64_t channels = c.inPerGroup < kBlock ? c.inPerGroup : Blocks(c.inPerGroup) * kBlock;
+  const double steps = static_cast<double>(channels * products) / static_cast<double>(coefficients);
+  const double in = static_cast<double>(tiles * c.x.blocks * kBlock) / c.table.lanes * static_cast<double>(products) / static_cast<double>(coefficients) *
+                    TransformCost(rows, columns, rows.n, columns.n);
   const double out = static_cast<double>(tiles * ((c.y.blocks * kBlock + c.table.lanes - 1) / c.table.lanes)) * TransformCost(rows, columns, rows.m, columns.m);
-  const double products = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, WholeVectors(c, Blocks(c.outPerGroup)), tiles, static_cast<double>(channels));
-  return in + out + products + StreamCost(c.table, static_cast<double>(coefficients * channels * c.y.c));
+  const double multiply = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, WholeVectors(c.table, Blocks(c.outPerGroup)), tiles, steps);
+  return in + out + multiply + StreamCost(c.table, static_cast<double>(products * channels * c.y.c));
 }
-
-bool IsKernel(const Conv& c, int64_t rows, int64_t columns) { return c.kh == rows && c.kw == columns; }
 
 }  // namespace
 
-Reason AcceptsWinograd4(const Conv& c) {
-  const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 1, 3) || IsKernel(c, 3, 1);
-  return kernel ? AcceptsTiles(c, 5) : "kernel not of 3 taps";
-}
-
-Reason AcceptsWinograd2(const Conv& c) {
-  const bool kernel = IsKernel(c, 3, 3) || IsKernel(c, 5, 5) || IsKernel(c, 1, 5) || IsKernel(c, 5, 1) || IsKernel(c, 1, 7) || IsKernel(c, 7, 1);
-  return kernel ? AcceptsTiles(c, 5) : "kernel not of 3, 5 or 7 taps";
-}
+Reason AcceptsWinograd4(const Conv& c) { return Accepts(c, 4); }
+Reason AcceptsWinograd2(const Conv& c) { return Accepts(c, 2); }
 
 double CostWinograd4(const Conv& c) { return CostOf(c, 4); }
 double CostWinograd2(const Conv& c) { return CostOf(c, 2); }

@@ -1,0 +1,109 @@
+#include "convWinogradWeights.h"
+
+#include "../kernels/winogradPoints.h"
+
+namespace xcorr {
+namespace {
+
+// G of a phase, coefficients x taps row by row, for the points of winogradPoints.h.
+std::vector<double> FilterTransform(const WinogradAxis& axis, int64_t phase) {
+  const int n = axis.n;
+  if (n == 1) return {1};
+  std::vector<double> points, g;
+  if (WinogradHasZero(n)) points.push_back(0);
+  for (int pair = 0; pair < WinogradPairs(n); ++pair) {
+    points.push_back(WinogradPoint(n, pair));
+    points.push_back(-WinogradPoint(n, pair));
+  }
+  const int64_t taps = axis.TapsOf(phase);
+  for (double p : points) {
+    double scale = 1, power = 1;
+    for (double q : points) scale *= p == q ? 1 : p - q;
+    for (int64_t t = 0; t < taps; ++t, power *= p) g.push_back(power / scale);
+  }
+  if (axis.CoefficientsOf(phase) < n) return g;
+  for (int64_t t = 0; t < taps; ++t) g.push_back(t + 1 == taps ? 1 : 0);
+  return g;
+}
+
+}  // namespace
+
+WinogradWeights::WinogradWeights(const Conv& conv, const WinogradAxis& rows, const WinogradAxis& columns)
+    : rows_(rows), columns_(columns), inChannels_(conv.inPerGroup), outChannels_(conv.y.c), inputBlocks_(Blocks(conv.inPerGroup)),
+      blockChannels_(std::min(conv.inPerGroup, kBlock)) {
+  int64_t allRows = 0;
+  for (int64_t y = 0; y < rows_.n; ++y) {
+    for (int64_t x = 0; x < columns_.n; ++x) {
+      const int64_t perBlock = rows_.PhasesOf(y) * columns_.PhasesOf(x) * blockChannels_;
+      products_.push_back({allRows, perBlock, inputBlocks_ * perBlock});
+      allRows += inputBlocks_ * perBlock;
+    }
+  }
+  const int64_t outBlocks = Blocks(conv.outPerGroup);
+  int64_t at = 0;
+  for (int64_t b = 0; b < conv.groups * outBlocks; b += panels_.back().blocks) {
+    Panel panel;
+    panel.firstBlock = b;
+    panel.firstInput = b / outBlocks * inputBlocks_;
+    panel.blocks = std::min<int64_t>(conv.table.tileBlocks, outBlocks - b % outBlocks);
+    panel.lanes = WholeVectors(conv.table, panel.blocks) * kBlock;
+    panel.bias = at;
+    panel.products = panel.bias + panel.lanes;
+    panel.direct = panel.products + allRows * panel.lanes;
+    panel.end = at = panel.direct + taps() * inputBlocks_ * kBlock * panel.lanes;
+    panels_.push_back(panel);
+  }
+}
+
+void WinogradWeights::Pack(const float* weight, const float* bias, float* to) const {
+  std::fill(to, to + floats(), 0.0f);
+  for (const Panel& panel : panels_) {
+    if (bias) std::copy_n(bias + panel.firstBlock * kBlock, LanesOf(panel), to + panel.bias);
+    PackDirect(panel, weight, to + panel.direct);
+  }
+  for (int64_t i = 0; i < rows_.phases; ++i) {
+    for (int64_t j = 0; j < columns_.phases; ++j) PackPhase(i, j, weight, to);
+  }
+}
+
+void WinogradWeights::PackDirect(const Panel& panel, const float* weight, float* to) const {
+  for (int64_t c = 0; c < inChannels_; ++c) {
+    for (int64_t l = 0; l < LanesOf(panel); ++l) {
+      const float* w = weight + ((panel.firstBlock * kBlock + l) * inChannels_ + c) * taps();
+      for (int64_t t = 0; t < taps(); ++t) to[((c / kBlock * taps() + t) * kBlock + c % kBlock) * panel.lanes + l] = w[t];
+    }
+  }
+}
+
+// G w G^T of the taps of one phase, columns first.
+void WinogradWeights::PackPhase(int64_t rowPhase, int64_t columnPhase, const float* weight, float* to) const {
+  const std::vector<double> gRows = FilterTransform(rows_, rowPhase), gColumns = FilterTransform(columns_, columnPhase);
+  const int64_t kh = rows_.TapsOf(rowPhase), kw = columns_.TapsOf(columnPhase);
+  const int64_t rows = rows_.CoefficientsOf(rowPhase), columns = columns_.CoefficientsOf(columnPhase);
+  std::vector<double> half(static_cast<size_t>(kh * columns));
+  for (const Panel& panel : panels_) {
+    for (int64_t c = 0; c < inChannels_; ++c) {
+      for (int64_t l = 0; l < LanesOf(panel); ++l) {
+        const float* w = weight + ((panel.firstBlock * kBlock + l) * inChannels_ + c) * taps() + rowPhase * columns_.kernel + columnPhase;
+        for (int64_t i = 0; i < kh; ++i, w += rows_.stride * columns_.kernel) {
+          for (int64_t x = 0; x < columns; ++x) {
+            double sum = 0;
+            for (int64_t j = 0; j < kw; ++j) sum += gColumns[static_cast<size_t>(x * kw + j)] * static_cast<double>(w[j * columns_.stride]);
+            half[static_cast<size_t>(i * columns + x)] = sum;
+          }
+        }
+        for (int64_t y = 0; y < rows; ++y) {
+          for (int64_t x = 0; x < columns; ++x) {
+            double sum = 0;
+            for (int64_t i = 0; i < kh; ++i) sum += gRows[static_cast<size_t>(y * kh + i)] * half[static_cast<size_t>(i * columns + x)];
+            const Product& product = products_[static_cast<size_t>(y * columns_.n + x)];
+            const int64_t place = (rowPhase * columns_.PhasesOf(x) + columnPhase) * blockChannels_ + c % kBlock;
+            to[panel.products + (product.begin + c / kBlock * product.perBlock + place) * panel.lanes + l] = static_cast<float>(sum);
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace xcorr
