@@ -218,8 +218,8 @@ void WinogradOutput(const WinogradOutputArgs& args) {
     case 0x77: return OutputTile<7, 4, 7, 4>(args);
     case 0x16: return args.m[1] == 4 ? OutputTile<1, 1, 6, 4>(args) : OutputTile<1, 1, 6, 2>(args);
     case 0x61: return args.m[0] == 4 ? OutputTile<6, 4, 1, 1>(args) : OutputTile<6, 2, 1, 1>(args);
-    case 0x18: return OutputTile<1, 1, 8, 2>(args);
-    case 0x81: return OutputTile<8, 2, 1, 1>(args);
+    case 0x18: return args.m[1] == 4 ? OutputTile<1, 1, 8, 4>(args) : OutputTile<1, 1, 8, 2>(args);
+    case 0x81: return args.m[0] == 4 ? OutputTile<8, 4, 1, 1>(args) : OutputTile<8, 2, 1, 1>(args);
   }
 }
 

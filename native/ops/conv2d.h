@@ -82,20 +82,21 @@ inline int64_t TilesOf(const KernelTable& t, int64_t blocks, int64_t pixels) {
 // Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.
 class Ahead {
  public:
-  Ahead(const float* at, int64_t floats, int64_t tiles) : at_(at), lines_(at ? floats / 16 : 0), perTile_(lines_ / std::max<int64_t>(1, tiles) + 1) {}
+  Ahead(const float* at, int64_t floats, int64_t tiles)
+      : at_(at), lines_(at ? static_cast<int>(floats / 16) : 0), perTile_(lines_ / static_cast<int>(std::max<int64_t>(1, tiles)) + 1) {}
   // To be called for each tile in turn.
   void Next(ConvTileArgs* args) {
-    const int64_t lines = std::min(lines_, perTile_);
+    const int lines = std::min(lines_, perTile_), taps = static_cast<int>(args->tapCount);
     args->prefetch = at_;
     // A division takes as long as a step or two of the tile.
-    args->prefetchLines = lines > 0 ? static_cast<int>((lines + args->tapCount - 1) / args->tapCount) : 0;
+    args->prefetchLines = lines > 0 ? (lines + taps - 1) / taps : 0;
     at_ += lines * 16;
     lines_ -= lines;
   }
 
  private:
   const float* at_;
-  int64_t lines_, perTile_;
+  int lines_, perTile_;
 };
 
 // No block of 8 channels belongs to two groups.

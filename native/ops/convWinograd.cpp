@@ -40,7 +40,7 @@ class Winograd : public ConvStep {
     // V and M of a block fill less than half of the cache; the weights stream through the rest.
     const int64_t fits =
         static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * (rows_.products() * columns_.products() * in_.blocks * kBlock + coefficients_ * widest));
-    int64_t most = std::clamp(fits / tile, int64_t{1}, std::max<int64_t>(1, 48 / tile)) * tile;
+    int64_t most = std::clamp(fits / tile, int64_t{1}, std::max<int64_t>(1, kMostTiles / tile)) * tile;
     while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
     blockCount_ = (tiles_ + most - 1) / most;
     // A last block of a few tiles costs nearly as much as a full one.
@@ -83,6 +83,8 @@ class Winograd : public ConvStep {
  private:
   // Fewer blocks than this do not keep the threads of a large machine busy.
   static constexpr int64_t kManyBlocks = 8;
+  // In a block.
+  static constexpr int64_t kMostTiles = 48;
   // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
   static constexpr int64_t kSomeTiles = 8;
 
@@ -92,8 +94,6 @@ class Winograd : public ConvStep {
   bool fused() const { return blockCount_ >= kManyBlocks; }
   int64_t panels() const { return static_cast<int64_t>(weights_.panels().size()); }
   int64_t phases() const { return rows_.phases * columns_.phases; }
-  // Channels that the kernel takes at a time.
-  int64_t unit() const { return weights_.blockChannels() == kBlock ? kBlock : 1; }
   int64_t vFloats() const { return coefficients_ * vStep_; }
   int64_t mStep() const { return blockTiles_ * conv_.table.tileBlocks * kBlock + 16; }
   int64_t mFloats() const { return coefficients_ * mStep(); }
@@ -108,7 +108,7 @@ class Winograd : public ConvStep {
         for (int64_t c = 0; c < weights_.inputBlocks(); ++c) {
           for (int64_t i = 0; i < rows_.PhasesOf(y); ++i) {
             for (int64_t j = 0; j < columns_.PhasesOf(x); ++j) {
-              for (int64_t u = 0; u < weights_.blockChannels(); u += unit()) taps_.push_back(VPlace(c, i, j) + u);
+              for (int64_t u = 0; u < weights_.blockChannels(); u += weights_.unit()) taps_.push_back(VPlace(c, i, j) + u);
             }
           }
         }
@@ -136,18 +136,26 @@ class Winograd : public ConvStep {
 
   // Copies a tile's input, zeros outside the image.
   void CopyPatch(const float* plane, Corner corner, float* to) const {
-    for (int64_t i = 0; i < rows_.inputs(); ++i) {
+    const int64_t height = rows_.inputs(), width = columns_.inputs(), step = columns_.dilation;
+    // Columns begin .. end - 1 lie in the image.
+    const int64_t begin = std::clamp<int64_t>((step - 1 - corner.left) / step, 0, width);
+    const int64_t end = std::clamp<int64_t>((in_.w - corner.left + step - 1) / step, begin, width);
+    for (int64_t i = 0; i < height; ++i, to += width * kBlock) {
       const int64_t y = corner.top + i * rows_.dilation;
-      for (int64_t j = 0; j < columns_.inputs(); ++j, to += kBlock) {
-        const int64_t x = corner.left + j * columns_.dilation;
-        if (y >= 0 && y < in_.h && x >= 0 && x < in_.w) std::memcpy(to, plane + (y * in_.w + x) * kBlock, kBlock * sizeof(float));
-        else std::memset(to, 0, kBlock * sizeof(float));
+      if (y < 0 || y >= in_.h) {
+        std::fill_n(to, width * kBlock, 0.0f);
+        continue;
       }
+      std::fill_n(to, begin * kBlock, 0.0f);
+      const float* from = plane + (y * in_.w + corner.left + begin * step) * kBlock;
+      for (int64_t j = begin; j < end; ++j, from += step * kBlock) std::memcpy(to + j * kBlock, from, kBlock * sizeof(float));
+      std::fill_n(to + end * kBlock, (width - end) * kBlock, 0.0f);
     }
   }
 
   void TransformTiles(int64_t block, Range channelBlocks, const float* in, float* v, float* patches) const {
     const Range tiles = TilesOf(block);
+    const int64_t below = (rows_.inputs() - 1) * rows_.dilation, beside = (columns_.inputs() - 1) * columns_.dilation;
     Corner corners[kSomeTiles];
     WinogradTile inputs[kSomeTiles];
     for (int64_t first = tiles.begin; first < tiles.end; first += kSomeTiles) {
@@ -157,7 +165,7 @@ class Winograd : public ConvStep {
         const float* plane = in + c * in_.plane() * kBlock;
         for (int64_t t = 0; t < count; ++t) {
           const auto [top, left] = corners[t];
-          if (top >= 0 && left >= 0 && top + (rows_.inputs() - 1) * rows_.dilation < in_.h && left + (columns_.inputs() - 1) * columns_.dilation < in_.w) {
+          if (top >= 0 && left >= 0 && top + below < in_.h && left + beside < in_.w) {
             inputs[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
           } else {
             float* patch = patches + t * patchStep();
@@ -183,29 +191,32 @@ class Winograd : public ConvStep {
 
   void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
     const Range tiles = TilesOf(block);
-    const int64_t parts = (tiles.size() + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+    // Worked out once: divisions for each of the products take as long as those of few channels.
+    int64_t parts = 0, ends[kMostTiles + 1] = {};
+    for (const int64_t most = conv_.table.tilePixels, count = (tiles.size() + most - 1) / most; parts < count; ++parts) {
+      ends[parts + 1] = tiles.size() * (parts + 1) / count;
+    }
     static const float kZeros[64] = {};
     for (int64_t p = panels.begin; p < panels.end; ++p) {
       const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
       ConvTileArgs args = {};
       args.inPixel = kBlock;
-      args.unit = static_cast<int>(unit());
+      args.unit = static_cast<int>(weights_.unit());
       args.bias = kZeros;
       args.outPixel = panel.lanes;
       args.outBlock = kBlock;
       args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
       for (int64_t i = 0; i < coefficients_; ++i) {
         const Product& product = weights_.products()[static_cast<size_t>(i)];
-        args.taps = taps_.data() + product.begin / unit();
-        args.tapCount = product.rows / unit();
-        args.weights = packed + panel.products + product.begin * panel.lanes;
+        args.taps = taps_.data() + product.begin;
+        args.tapCount = product.taps;
+        args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
         Ahead ahead = NextWeights(p, i, packed, parts);
         for (int64_t part = 0; part < parts; ++part) {
-          const Range some = Share(tiles.size(), parts, part);
           ahead.Next(&args);
-          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + some.begin * kBlock;
-          args.out = m + i * mStep() + some.begin * panel.lanes;
-          args.pixels = static_cast<int>(some.size());
+          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + ends[part] * kBlock;
+          args.out = m + i * mStep() + ends[part] * panel.lanes;
+          args.pixels = static_cast<int>(ends[part + 1] - ends[part]);
           conv_.table.ConvTile(args);
         }
       }
@@ -219,7 +230,7 @@ class Winograd : public ConvStep {
     if (last && p + 1 == panels()) return {nullptr, 0, 1};
     const Panel& panel = weights_.panels()[static_cast<size_t>(last ? p + 1 : p)];
     const Product& next = weights_.products()[static_cast<size_t>(last ? 0 : i + 1)];
-    return {packed + panel.products + next.begin * panel.lanes, next.rows * panel.lanes, parts};
+    return {packed + panel.products + next.begin * weights_.unit() * panel.lanes, next.taps * weights_.unit() * panel.lanes, parts};
   }
 
   // Where a tile's outputs begin, and how many there are.

@@ -31,12 +31,12 @@ std::vector<double> FilterTransform(const WinogradAxis& axis, int64_t phase) {
 WinogradWeights::WinogradWeights(const Conv& conv, const WinogradAxis& rows, const WinogradAxis& columns)
     : rows_(rows), columns_(columns), inChannels_(conv.inPerGroup), outChannels_(conv.y.c), inputBlocks_(Blocks(conv.inPerGroup)),
       blockChannels_(std::min(conv.inPerGroup, kBlock)) {
-  int64_t allRows = 0;
+  int64_t productTaps = 0;
   for (int64_t y = 0; y < rows_.n; ++y) {
     for (int64_t x = 0; x < columns_.n; ++x) {
-      const int64_t perBlock = rows_.PhasesOf(y) * columns_.PhasesOf(x) * blockChannels_;
-      products_.push_back({allRows, perBlock, inputBlocks_ * perBlock});
-      allRows += inputBlocks_ * perBlock;
+      const int64_t perBlock = rows_.PhasesOf(y) * columns_.PhasesOf(x) * blockChannels_ / unit();
+      products_.push_back({productTaps, perBlock, inputBlocks_ * perBlock});
+      productTaps += inputBlocks_ * perBlock;
     }
   }
   const int64_t outBlocks = Blocks(conv.outPerGroup);
@@ -49,7 +49,7 @@ WinogradWeights::WinogradWeights(const Conv& conv, const WinogradAxis& rows, con
     panel.lanes = WholeVectors(conv.table, panel.blocks) * kBlock;
     panel.bias = at;
     panel.products = panel.bias + panel.lanes;
-    panel.direct = panel.products + allRows * panel.lanes;
+    panel.direct = panel.products + productTaps * unit() * panel.lanes;
     panel.end = at = panel.direct + taps() * inputBlocks_ * kBlock * panel.lanes;
     panels_.push_back(panel);
   }
@@ -97,8 +97,9 @@ void WinogradWeights::PackPhase(int64_t rowPhase, int64_t columnPhase, const flo
             double sum = 0;
             for (int64_t i = 0; i < kh; ++i) sum += gRows[static_cast<size_t>(y * kh + i)] * half[static_cast<size_t>(i * columns + x)];
             const Product& product = products_[static_cast<size_t>(y * columns_.n + x)];
-            const int64_t place = (rowPhase * columns_.PhasesOf(x) + columnPhase) * blockChannels_ + c % kBlock;
-            to[panel.products + (product.begin + c / kBlock * product.perBlock + place) * panel.lanes + l] = static_cast<float>(sum);
+            const int64_t phase = rowPhase * columns_.PhasesOf(x) + columnPhase;
+            const int64_t row = (product.begin + c / kBlock * product.perBlock) * unit() + phase * blockChannels_ + c % kBlock;
+            to[panel.products + row * panel.lanes + l] = static_cast<float>(sum);
           }
         }
       }

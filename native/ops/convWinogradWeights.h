@@ -29,20 +29,21 @@ class WinogradWeights {
   };
   const std::vector<Panel>& panels() const { return panels_; }
 
-  // The rows of a coefficient begin after those of the coefficients before.
+  // Of a coefficient, in taps of the tile kernel, each of which is `unit` rows: they begin after those of the coefficients before.
   struct Product {
-    int64_t begin, perBlock, rows;
+    int64_t begin, perBlock, taps;
   };
   const std::vector<Product>& products() const { return products_; }
 
-  // Input channels of a group, in blocks, and of a block: fewer than 8 are multiplied one by one, and none that do not exist.
+  // Input channels of a group, in blocks, and of a block. Fewer than 8 are multiplied one by one, and none that do not exist.
   int64_t inputBlocks() const { return inputBlocks_; }
   int64_t blockChannels() const { return blockChannels_; }
-  int64_t taps() const { return rows_.kernel * columns_.kernel; }
+  int64_t unit() const { return blockChannels_ == kBlock ? kBlock : 1; }
 
  private:
   void PackPhase(int64_t rowPhase, int64_t columnPhase, const float* weight, float* to) const;
   void PackDirect(const Panel& panel, const float* weight, float* to) const;
+  int64_t taps() const { return rows_.kernel * columns_.kernel; }
   // Output channels of a panel that exist.
   int64_t LanesOf(const Panel& panel) const { return std::min(outChannels_ - panel.firstBlock * kBlock, panel.blocks * kBlock); }
 
