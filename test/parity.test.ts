@@ -111,6 +111,19 @@ for (const [x, kernel, options] of [
   [[2, 32, 14, 13], [3, 3], { padding: 1, groups: 2 }],
   [[1, 48, 9, 11], [5, 5], { padding: 2, groups: 3 }],
   [[1, 8, 11, 13], [5, 5], { dilation: 2, padding: 4 }],
+  [[1, 40, 20, 31], [2, 2], {}],
+  [[1, 9, 15, 21], [4, 4], { padding: [1, 2] }],
+  [[1, 40, 23, 24], [3, 3], { stride: 2, padding: 1 }],
+  [[2, 33, 20, 21], [3, 3], { stride: 2, padding: [0, 1, 2, 0] }],
+  [[2, 80, 32, 31], [3, 3], { stride: 2, padding: 1, groups: 2 }],
+  [[1, 16, 22, 18], [4, 4], { stride: 2, padding: 1 }],
+  [[1, 12, 21, 24], [5, 5], { stride: 2, padding: 2 }],
+  [[1, 8, 27, 13], [5, 3], { stride: [2, 1], padding: [2, 1] }],
+  [[1, 40, 37, 5], [5, 1], { stride: [2, 1] }],
+  [[1, 3, 33, 30], [6, 6], { stride: 2, padding: 2 }],
+  [[2, 3, 40, 37], [7, 7], { stride: 2, padding: 3 }],
+  [[1, 9, 26, 25], [7, 7], { stride: 3, padding: 3 }],
+  [[1, 3, 47, 45], [11, 11], { stride: 4, padding: 2 }],
   ...[8, 9, 17].map((cin) => [[1, cin, 6, 7], [3, 3], { padding: 1 }] as const),
 ] as const)
   winograd.push({
@@ -312,29 +325,32 @@ for (const { isa, available } of nativeIsas()) {
 
     it("a value that is not finite, or huge, comes out of Winograd's tiles as from the sums as they stand", () => {
       const everywhere = Array.from({ length: 36 }, (_, at) => at);
-      for (const [kernel, options, places] of [
-        [[3, 3], { padding: 1 }, everywhere],
-        [[5, 5], { padding: 2 }, [0, 7, 14, 35]],
-        [[1, 7], { padding: [0, 3] }, [0, 7, 14, 35]],
-        [[3, 3], { padding: 2, dilation: 2 }, [0, 7, 14, 35]],
+      // In every row and every column of a tile of 9 x 9 or 13 x 13 inputs.
+      const scattered = Array.from({ length: 24 }, (_, at) => 7 * at);
+      for (const [kernel, options, places, [across, side, channels]] of [
+        [[3, 3], { padding: 1 }, everywhere, [6, 12, 8]],
+        [[5, 5], { padding: 2 }, [0, 7, 14, 35], [6, 12, 8]],
+        [[1, 7], { padding: [0, 3] }, [0, 7, 14, 35], [6, 12, 8]],
+        [[3, 3], { padding: 2, dilation: 2 }, [0, 7, 14, 35], [6, 20, 8]],
+        [[3, 3], { padding: 1, stride: 2 }, [0, 7, 14, 21, 28, 35], [6, 20, 32]],
+        [[3, 3], { padding: 1, stride: 2 }, scattered, [9, 32, 32]],
+        [[7, 7], { padding: 3, stride: 2 }, scattered, [13, 48, 3]],
       ] as const) {
-        const side = "dilation" in options ? 20 : 12;
-        const w = integers([16, 8, ...kernel], 2);
+        const w = integers([Math.max(16, channels), channels, ...kernel], 2);
         for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e38])
           for (const at of places) {
-            const x = integers([1, 8, side, side], 1);
-            x.data[(Math.floor(at / 6) + 2) * side + (at % 6) + 3] = value;
+            const x = integers([1, channels, side, side], 1);
+            x.data[(Math.floor(at / across) + 2) * side + (at % across) + 3] = value;
             const run = (t: Tensor) => F.relu(F.conv2d(t, w, options as F.ConvOptions));
             const expected = withBackend(referenceBackend, () => run(x));
             const net = compile(run, x, { backend: "native", isa, threads: 1 });
             const { output } = net.runSync({ input: x });
             net.dispose();
-            for (let i = 0; i < output.size; i++) {
-              const [got, wanted] = [output.data[i] as number, expected.data[i] as number];
-              if (Number.isFinite(wanted))
-                expect(Number.isFinite(got), `${kernel}: ${value} at ${at}`).toBe(true);
-              else expect(got).toBe(wanted);
-            }
+            const wanted = expected.data as Float32Array;
+            const wrong = (output.data as Float32Array).findIndex((got, i) =>
+              Number.isFinite(wanted[i]) ? !Number.isFinite(got) : !Object.is(got, wanted[i]),
+            );
+            expect(wrong, `${kernel}: ${value} at ${at}`).toBe(-1);
           }
       }
     });
@@ -344,6 +360,9 @@ for (const { isa, available } of nativeIsas()) {
       { algorithm: "winograd2", kernel: [5, 5], options: { padding: 2 } },
       { algorithm: "winograd4", kernel: [3, 3], options: { padding: 2, dilation: 2 } },
       { algorithm: "winograd2", kernel: [1, 7], options: { padding: [0, 3] } },
+      { algorithm: "winograd2", kernel: [3, 3], options: { padding: 1, stride: 2 } },
+      { algorithm: "winograd4", kernel: [5, 5], options: { padding: 2, stride: 2 } },
+      { algorithm: "winograd4", kernel: [4, 4], options: { padding: 1 } },
     ] as const)(
       "$algorithm of $kernel stays within its bound, and can be switched off",
       ({ algorithm: name, kernel, options }) => {

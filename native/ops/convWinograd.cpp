@@ -36,13 +36,14 @@ class Winograd : public ConvStep {
   Winograd(const Conv& conv, int m)
       : ConvStep(conv, false, Copy::kNone), rows_(AxisOf(conv, 0, m)), columns_(AxisOf(conv, 1, m)), weights_(conv, rows_, columns_),
         coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()) {
-    const int64_t tile = conv.table.tilePixels, widest = conv.table.tileBlocks * kBlock;
-    // V and M of a block fill less than half of the cache; the weights stream through the rest.
-    const int64_t fits =
-        static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * (rows_.products() * columns_.products() * in_.blocks * kBlock + coefficients_ * widest));
-    int64_t most = std::clamp(fits / tile, int64_t{1}, std::max<int64_t>(1, kMostTiles / tile)) * tile;
-    while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
-    blockCount_ = (tiles_ + most - 1) / most;
+    const int64_t tile = conv.table.tilePixels, cache = static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / 4), m1 = coefficients_ * conv.table.tileBlocks * kBlock;
+    // V and M of a block fill less than half of the cache; the weights stream through the rest. Of few blocks, V comes from afar once for each panel: it is
+    // less than the weights, which are then read once for as many tiles as M has room for.
+    const auto most = [&](int64_t floats, int64_t pixels) { return std::clamp<int64_t>(cache / floats / tile, 1, std::max<int64_t>(1, pixels / tile)) * tile; };
+    int64_t perBlock = most(rows_.products() * columns_.products() * in_.blocks * kBlock + m1, 48);
+    while (perBlock > tile && tiles_ / perBlock < kManyBlocks) perBlock -= tile;
+    if (tiles_ <= (kManyBlocks - 1) * perBlock) perBlock = most(m1, kManyBlocks * tile);
+    blockCount_ = (tiles_ + perBlock - 1) / perBlock;
     // A last block of a few tiles costs nearly as much as a full one.
     if (tiles_ < 2 * tile) blockCount_ = 1;
     blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
@@ -60,16 +61,16 @@ class Winograd : public ConvStep {
     if (fused()) {
       team.Run(blockCount_, [&](int64_t block, int) {
         float* v = ThreadScratch(static_cast<size_t>(vFloats() + mFloats() + patchFloats()));
-        TransformTiles(block, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
+        for (int64_t group = 0; group < groups(); ++group) TransformTiles(block, group, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
         MultiplyTiles(block, {0, panels()}, packed, v, v + vFloats(), in, residual, out);
       });
       return;
     }
-    const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyBlocks);
-    team.Run(blockCount_ * inputParts, [&](int64_t task, int) {
-      const int64_t block = task / inputParts;
+    const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyBlocks), parts = groups() * inputParts;
+    team.Run(blockCount_ * parts, [&](int64_t task, int) {
+      const int64_t block = task / parts, group = task % parts / inputParts;
       float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
-      TransformTiles(block, Share(in_.blocks, inputParts, task % inputParts), in, work + block * vFloats(), patches);
+      TransformTiles(block, group, Share(in_.blocks, inputParts, task % inputParts), in, work + block * vFloats(), patches);
     });
     // All blocks of a panel one after another, so that its weights are read from afar once.
     team.Run(panels(), [&](int64_t panel, int) {
@@ -83,14 +84,15 @@ class Winograd : public ConvStep {
  private:
   // Fewer blocks than this do not keep the threads of a large machine busy.
   static constexpr int64_t kManyBlocks = 8;
-  // In a block.
-  static constexpr int64_t kMostTiles = 48;
   // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
-  static constexpr int64_t kSomeTiles = 8;
+  static constexpr int64_t kGroup = 8;
+  // Pieces of a block that the tile kernel takes: 48 tiles by 4, or less.
+  static constexpr int64_t kMostParts = 12;
 
   using Panel = WinogradWeights::Panel;
   using Product = WinogradWeights::Product;
 
+  int64_t groups() const { return (blockTiles_ + kGroup - 1) / kGroup; }
   bool fused() const { return blockCount_ >= kManyBlocks; }
   int64_t panels() const { return static_cast<int64_t>(weights_.panels().size()); }
   int64_t phases() const { return rows_.phases * columns_.phases; }
@@ -98,7 +100,7 @@ class Winograd : public ConvStep {
   int64_t mStep() const { return blockTiles_ * conv_.table.tileBlocks * kBlock + 16; }
   int64_t mFloats() const { return coefficients_ * mStep(); }
   int64_t patchStep() const { return rows_.inputs() * columns_.inputs() * kBlock; }
-  int64_t patchFloats() const { return std::max(weights_.inputBlocks(), kSomeTiles) * patchStep(); }
+  int64_t patchFloats() const { return std::max(weights_.inputBlocks(), kGroup) * patchStep(); }
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
 
   // Where the numbers lie that the rows of the weights multiply, in V and in tiles' inputs.
@@ -153,35 +155,33 @@ class Winograd : public ConvStep {
     }
   }
 
-  void TransformTiles(int64_t block, Range channelBlocks, const float* in, float* v, float* patches) const {
+  void TransformTiles(int64_t block, int64_t group, Range channelBlocks, const float* in, float* v, float* patches) const {
     const Range tiles = TilesOf(block);
+    const int64_t first = group * kGroup, count = std::min(kGroup, tiles.size() - first);
     const int64_t below = (rows_.inputs() - 1) * rows_.dilation, beside = (columns_.inputs() - 1) * columns_.dilation;
-    Corner corners[kSomeTiles];
-    WinogradTile inputs[kSomeTiles];
-    for (int64_t first = tiles.begin; first < tiles.end; first += kSomeTiles) {
-      const int64_t count = std::min(kSomeTiles, tiles.end - first);
-      for (int64_t t = 0; t < count; ++t) corners[t] = CornerOf(first + t);
-      for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
-        const float* plane = in + c * in_.plane() * kBlock;
-        for (int64_t t = 0; t < count; ++t) {
-          const auto [top, left] = corners[t];
-          if (top >= 0 && left >= 0 && top + below < in_.h && left + beside < in_.w) {
-            inputs[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
-          } else {
-            float* patch = patches + t * patchStep();
-            CopyPatch(plane, corners[t], patch);
-            inputs[t] = {patch, columns_.inputs() * kBlock, kBlock};
-          }
+    Corner corners[kGroup];
+    WinogradTile inputs[kGroup];
+    for (int64_t t = 0; t < count; ++t) corners[t] = CornerOf(tiles.begin + first + t);
+    for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
+      const float* plane = in + c * in_.plane() * kBlock;
+      for (int64_t t = 0; t < count; ++t) {
+        const auto [top, left] = corners[t];
+        if (top >= 0 && left >= 0 && top + below < in_.h && left + beside < in_.w) {
+          inputs[t] = {plane + (top * in_.w + left) * kBlock, rows_.dilation * in_.w * kBlock, columns_.dilation * kBlock};
+        } else {
+          float* patch = patches + t * patchStep();
+          CopyPatch(plane, corners[t], patch);
+          inputs[t] = {patch, columns_.inputs() * kBlock, kBlock};
         }
-        for (int64_t i = 0; i < rows_.phases; ++i) {
-          for (int64_t j = 0; j < columns_.phases; ++j) TransformPhase(i, j, inputs, count, v + VPlace(c, i, j) + (first - tiles.begin) * kBlock);
-        }
+      }
+      for (int64_t i = 0; i < rows_.phases; ++i) {
+        for (int64_t j = 0; j < columns_.phases; ++j) TransformPhase(i, j, inputs, count, v + VPlace(c, i, j) + first * kBlock);
       }
     }
   }
 
   void TransformPhase(int64_t rowPhase, int64_t columnPhase, const WinogradTile* inputs, int64_t count, float* to) const {
-    WinogradTile tiles[kSomeTiles];
+    WinogradTile tiles[kGroup];
     for (int64_t t = 0; t < count; ++t) {
       const auto [at, row, pixel] = inputs[t];
       tiles[t] = {at + rowPhase * row + columnPhase * pixel, rows_.stride * row, columns_.stride * pixel};
@@ -192,7 +192,7 @@ class Winograd : public ConvStep {
   void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
     const Range tiles = TilesOf(block);
     // Worked out once: divisions for each of the products take as long as those of few channels.
-    int64_t parts = 0, ends[kMostTiles + 1] = {};
+    int64_t parts = 0, ends[kMostParts + 1] = {};
     for (const int64_t most = conv_.table.tilePixels, count = (tiles.size() + most - 1) / most; parts < count; ++parts) {
       ends[parts + 1] = tiles.size() * (parts + 1) / count;
     }
