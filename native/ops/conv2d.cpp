@@ -5,8 +5,8 @@
 //   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
-//   winograd4   3x3 (1x3, 3x1), stride 1: tiles of 4x4 outputs by 36 products instead of 144
-//   winograd2   5x5 (1x5, 5x1, 1x7, 7x1), stride 1: tiles of 2x2 by 36 products instead of 100; and 3x3 on small images
+//   winograd4   small kernels: tiles of 4x4 outputs, of 3x3 by 36 products instead of 144, with stride 2 by 81; of a stem of 7x7 by 169 instead of 784
+//   winograd2   tiles of 2x2: of 5x5 by 36 products instead of 100; small images; of 3x3 with stride 2 by 25 instead of 36
 //   pointwise   1x1: all pixels that it reads are one long row
 //   direct      everything else
 #include "conv2d.h"

@@ -36,14 +36,13 @@ class Winograd : public ConvStep {
   Winograd(const Conv& conv, int m)
       : ConvStep(conv, false, Copy::kNone), rows_(AxisOf(conv, 0, m)), columns_(AxisOf(conv, 1, m)), weights_(conv, rows_, columns_),
         coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()) {
-    const int64_t tile = conv.table.tilePixels, cache = static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / 4), m1 = coefficients_ * conv.table.tileBlocks * kBlock;
-    // V and M of a block fill less than half of the cache; the weights stream through the rest. Of few blocks, V comes from afar once for each panel: it is
-    // less than the weights, which are then read once for as many tiles as M has room for.
-    const auto most = [&](int64_t floats, int64_t pixels) { return std::clamp<int64_t>(cache / floats / tile, 1, std::max<int64_t>(1, pixels / tile)) * tile; };
-    int64_t perBlock = most(rows_.products() * columns_.products() * in_.blocks * kBlock + m1, 48);
-    while (perBlock > tile && tiles_ / perBlock < kManyBlocks) perBlock -= tile;
-    if (tiles_ <= (kManyBlocks - 1) * perBlock) perBlock = most(m1, kManyBlocks * tile);
-    blockCount_ = (tiles_ + perBlock - 1) / perBlock;
+    const int64_t tile = conv.table.tilePixels, mTile = coefficients_ * conv.table.tileBlocks * kBlock;
+    // V and M of a block fill less than half of the cache; the weights stream through the rest.
+    int64_t most = TilesThatFit(rows_.products() * columns_.products() * in_.blocks * kBlock + mTile, std::max<int64_t>(1, 48 / tile));
+    while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
+    // With few blocks, V comes from afar for each panel anyway, and the weights once if M alone fits.
+    if (tiles_ <= (kManyBlocks - 1) * most) most = TilesThatFit(mTile, kManyBlocks);
+    blockCount_ = (tiles_ + most - 1) / most;
     // A last block of a few tiles costs nearly as much as a full one.
     if (tiles_ < 2 * tile) blockCount_ = 1;
     blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
@@ -102,6 +101,12 @@ class Winograd : public ConvStep {
   int64_t patchStep() const { return rows_.inputs() * columns_.inputs() * kBlock; }
   int64_t patchFloats() const { return std::max(weights_.inputBlocks(), kGroup) * patchStep(); }
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
+
+  // As many as the tile kernel takes `parts` times, or fewer: with so many numbers each they fit two fifths of the second cache.
+  int64_t TilesThatFit(int64_t numbers, int64_t parts) const {
+    const int64_t tile = conv_.table.tilePixels, fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * numbers);
+    return std::clamp(fits / tile, int64_t{1}, parts) * tile;
+  }
 
   // Where the numbers lie that the rows of the weights multiply, in V and in tiles' inputs.
   void ListTaps() {
