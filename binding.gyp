@@ -33,6 +33,7 @@
         "native/ops/conv2d.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",
+        "native/ops/convStrassen.cpp",
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",
         "native/ops/convTransposePhases.cpp",

@@ -363,12 +363,13 @@ for (const { isa, available } of nativeIsas()) {
       { algorithm: "winograd2", kernel: [3, 3], options: { padding: 1, stride: 2 } },
       { algorithm: "winograd4", kernel: [5, 5], options: { padding: 2, stride: 2 } },
       { algorithm: "winograd4", kernel: [4, 4], options: { padding: 1 } },
+      { algorithm: "strassen", kernel: [1, 1], options: {}, channels: 512, outs: 256 },
     ] as const)(
       "$algorithm of $kernel stays within its bound, and can be switched off",
-      ({ algorithm: name, kernel, options }) => {
+      ({ algorithm: name, kernel, options, channels = 64, outs = 32 }) => {
         const [x, w] = [
-          Tensor.randn([1, 64, 28, 28], { seed: 1 }),
-          Tensor.randn([32, 64, ...kernel], { seed: 2 }),
+          Tensor.randn([1, channels, 28, 28], { seed: 1 }),
+          Tensor.randn([outs, channels, ...kernel], { seed: 2 }),
         ];
         const convolve = (t: Tensor, weight: Tensor) =>
           F.conv2d(t, weight, options as F.ConvOptions);
@@ -391,11 +392,55 @@ for (const { isa, available } of nativeIsas()) {
         // 24 units in the last place of the sum of |w| times the largest |x| of a tile; a third directly.
         const unit =
           2 ** -24 *
-          Array.from({ length: 32 }, (_, o) =>
+          Array.from({ length: outs }, (_, o) =>
             (w.at(o).data as Float32Array).reduce((sum, v) => sum + Math.abs(v), 0),
           ).reduce((a, b) => Math.max(a, b), 0);
         expect(worst("auto")).toBeLessThan(24 * unit);
         expect(worst("off")).toBeLessThan(8 * unit);
+      },
+    );
+
+    it.each([
+      { name: "odd numbers of pixels and of blocks", shape: [1, 512, 13, 13], outs: 1000 },
+      { name: "stride", shape: [1, 512, 27, 29], outs: 1024, options: { stride: 2 } },
+      { name: "batch, few outputs", shape: [2, 1024, 20, 14], outs: 512 },
+      { name: "many blocks of pixels", shape: [1, 512, 41, 41], outs: 512 },
+    ])(
+      "Strassen's sums of integers are exact; what is not finite stays in its pixel: $name",
+      ({ shape, outs, options }) => {
+        const [, channels, , width] = shape as [number, number, number, number];
+        const x = integers(shape, 1);
+        const w = integers([outs, channels, 1, 1], 2);
+        const bias = integers([outs], 3);
+        const run = (t: Tensor) => F.relu(F.conv2d(t, w, { bias, ...options }));
+        const nets = (["auto", "off"] as const).map((winograd) =>
+          compile(run, x, { backend: "native", isa, threads: 1, winograd }),
+        );
+        const [strassen, directly] = nets as [CompiledNetwork, CompiledNetwork];
+        const steps = strassen.explain({ input: x }).steps;
+        expect(steps.map(({ algorithm }) => algorithm)).toContain("strassen");
+        const check = (what: string): void => {
+          const [got, wanted] = [strassen, directly].map(
+            (net) => net.runSync({ input: x }).output.data as Float32Array,
+          ) as [Float32Array, Float32Array];
+          // A huge value may take what is smaller from the sums that it takes part in, but not make them infinite.
+          const same = (i: number) =>
+            x.data.includes(1e38)
+              ? Number.isFinite(got[i]) === Number.isFinite(wanted[i])
+              : Object.is(got[i], wanted[i]);
+          const wrong = wanted.findIndex((_, i) => !same(i));
+          if (wrong >= 0)
+            expect.fail(`${what}: output ${wrong}: ${got[wrong]}, not ${wanted[wrong]}`);
+        };
+        check("finite");
+        for (const value of [Number.NaN, Number.NEGATIVE_INFINITY, 1e38])
+          for (const at of [0, x.size - 1, x.size / 2 + 2 * width + 4].map(Math.floor)) {
+            const before = x.data[at] as number;
+            x.data[at] = value;
+            check(`${value} at ${at}`);
+            x.data[at] = before;
+          }
+        for (const net of nets) net.dispose();
       },
     );
 

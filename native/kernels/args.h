@@ -44,6 +44,9 @@ struct ConvTileArgs {
   const ptrdiff_t* outAt;
   int blocks;             // 1 .. KernelTable::widestBlocks
   Activation activation;
+  // With an inPixel of 8 only. Earlier sums to be added, [pixel][blocks * 8]; null: none.
+  const float* sums[2];
+  float* poison;          // [lanes], 0 before: NaN afterwards if a sum was not finite; null: nobody asks
 };
 
 // A tile of a convolution of plain images: `outs` output channels times `vecs` vectors of neighbouring pixels.
@@ -178,6 +181,14 @@ struct WinogradOutputArgs {
   int rows, columns, blocks;
   Activation activation;
   float* poison;  // [lanes], 0 before: NaN afterwards if an output was not finite
+};
+
+// The sums of Strassen's method (convStrassen.cpp) of one block of 8 of the first input channels and one of the second.
+struct StrassenInputArgs {
+  const float* in[2][2];  // [first, second pixels][first, second channels]
+  int64_t pixels;         // of each half
+  float* out;             // S1 .. S4, outSum apart
+  ptrdiff_t outSum;
 };
 
 // Pixels of one block of 8 channels, of which `lanes` exist: lane l of pixel p is in[l * plane + p] on the side of the planes, [p * 8 + l] on

@@ -125,6 +125,29 @@ void RunTile(const ConvTileArgs& args) {
   const ptrdiff_t outPixel = args.outPixel, outBlock = args.outBlock, *const outAts = args.outAt;
   const auto placeOf = [&](int i) { return kInPixel == kListed ? outAts[i] : i * outPixel; };
   const ptrdiff_t halfBlock = (kBlocks - 1) * outBlock;
+  if constexpr (kInPixel == 8) {
+    for (const float* sum : args.sums) {
+      if (!sum) continue;
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i, sum += kBlocks * 8) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVecs; ++v) acc[i][v] = Add(acc[i][v], Load<Vec>(sum + v * kLanes));
+        if constexpr (kHalf) half[i] = Add(half[i], Load<Vec8>(sum + kVecs * kLanes));
+      }
+    }
+    if (args.poison) {
+      Vec poison = Set<Vec>(0.0f);
+      Vec8 halfPoison = Set<Vec8>(0.0f);
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVecs; ++v) poison = MulAdd(Set<Vec>(0.0f), acc[i][v], poison);
+        if constexpr (kHalf) halfPoison = MulAdd(Set<Vec8>(0.0f), half[i], halfPoison);
+      }
+      if constexpr (kVecs > 0) Store(Add(Load<Vec>(args.poison), poison), args.poison);
+      if constexpr (kHalf) Store(Add(Load<Vec8>(args.poison), halfPoison), args.poison);
+    }
+  }
   if (residual) {
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) {

@@ -13,6 +13,7 @@
 #include "planesTile.h"
 #include "pool.h"
 #include "responseNorm.h"
+#include "strassen.h"
 #include "table.h"
 #include "winograd.h"
 

@@ -7,6 +7,7 @@
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
 //   winograd4   small kernels: tiles of 4x4 outputs, of 3x3 by 36 products instead of 144, with stride 2 by 81; of a stem of 7x7 by 169 instead of 784
 //   winograd2   tiles of 2x2: of 5x5 by 36 products instead of 100; small images; of 3x3 with stride 2 by 25 instead of 36
+//   strassen    1x1 of many channels: seven products of half the size for every eight
 //   pointwise   1x1: all pixels that it reads are one long row
 //   direct      everything else
 #include "conv2d.h"
@@ -32,7 +33,8 @@ struct Algorithm {
 constexpr Algorithm kAlgorithms[] = {
     XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwise", Depthwise), XCORR_CONV_ALGORITHM("smallGroups", SmallGroups),
     XCORR_CONV_ALGORITHM("stem", Stem),           XCORR_CONV_ALGORITHM("grouped", Grouped),     XCORR_CONV_ALGORITHM("winograd4", Winograd4),
-    XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("pointwise", Pointwise), XCORR_CONV_ALGORITHM("direct", Direct),
+    XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("strassen", Strassen), XCORR_CONV_ALGORITHM("pointwise", Pointwise),
+    XCORR_CONV_ALGORITHM("direct", Direct),
 };
 #undef XCORR_CONV_ALGORITHM
 
@@ -90,7 +92,8 @@ std::string WhyNotOthers(const Conv& conv, const std::vector<Candidate>& candida
 
 Conv::Conv(const Problem& p)
     : x(p.inputs[0]), y(p.outputs[0]), weight(p.inputs[1]), stride(p.attributes.Ints("stride")), dilation(p.attributes.Ints("dilation")),
-      groups(p.attributes.Int("groups", 1)), winograd(p.choices.winograd), epilogue(p.attributes), table(*p.kernels) {
+      groups(p.attributes.Int("groups", 1)), winograd(p.choices.winograd),
+      constantWeight(p.constants[1] != nullptr), epilogue(p.attributes), table(*p.kernels) {
   const std::vector<int64_t> pads = p.attributes.Ints("padding");
   padding = {pads[0], pads[1], pads[2], pads[3]};
   kh = weight.shape[2];

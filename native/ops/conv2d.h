@@ -18,7 +18,7 @@ struct Conv {
   std::vector<int64_t> stride, dilation;
   Padding padding;
   int64_t groups, kh, kw, inPerGroup, outPerGroup;
-  bool hasBias, hasResidual, residualBlocked = true, winograd;
+  bool hasBias, hasResidual, residualBlocked = true, winograd, constantWeight;
   size_t residualInput;
   Epilogue epilogue;
   const KernelTable& table;
@@ -114,6 +114,7 @@ XCORR_CONV_ALGORITHM(Depthwise)  // convLanewise.cpp
 XCORR_CONV_ALGORITHM(SmallGroups)
 XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp
 XCORR_CONV_ALGORITHM(Winograd2)
+XCORR_CONV_ALGORITHM(Strassen)   // convStrassen.cpp
 XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
 XCORR_CONV_ALGORITHM(Grouped)
 XCORR_CONV_ALGORITHM(Pointwise)
