@@ -6,11 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as xcorr from "xcorr";
 import { load, Network, toOnnx } from "xcorr/onnx";
-import { referenceBackend } from "../dist/backends/reference.js";
-import { parseNpy } from "../dist/cli/npy.js";
-import { OnnxModel } from "../dist/onnx/import.js";
-import { decodeModel } from "../dist/onnx/messages.js";
-import { toTensor } from "../dist/onnx/tensors.js";
+import { decodeModel, OnnxModel, parseNpy, referenceBackend, toTensor } from "../dist/internals.js";
 import { layers, makeLayer, pickChannels } from "../test/support/layers.js";
 import * as stored from "../test/support/storedCases.js";
 

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { backend } from "xcorr";
-import { loadAddon } from "../dist/backends/addon.js";
+import { loadAddon } from "../dist/internals.js";
 import { listCases } from "./cases.js";
 
 const HELP = `npm run bench -- [options]

@@ -72,9 +72,13 @@ export async function readPhoto(net: Network, file: string, options: PhotoOption
   return { input, shown, feeds: { [info.name]: input } };
 }
 
-const packagedLabels = fileURLToPath(new URL("../../models/imagenet_labels.json", import.meta.url));
+/** A file that comes with the package. */
+export const packaged = (path: string): string =>
+  fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** Class names from a JSON file; without one the thousand of ImageNet, for networks that have as many. */
 export async function readLabels(file?: string): Promise<string[]> {
-  return JSON.parse(await readFile(file ?? packagedLabels, "utf8")) as string[];
+  return JSON.parse(
+    await readFile(file ?? packaged("models/imagenet_labels.json"), "utf8"),
+  ) as string[];
 }

@@ -1,9 +1,9 @@
 /** xcorr classify: what is on a picture, with the network that comes with the package or another. */
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import type { Tensor } from "xcorr";
 import { decode, toTensor } from "xcorr/image";
 import { load, type Network } from "xcorr/onnx";
+import { packaged } from "../photo.js";
 import { withProgress } from "../progress.js";
 
 export interface ClassifyOptions {
@@ -16,9 +16,6 @@ export interface ClassifyOptions {
   readonly threads?: string;
   readonly compare: boolean;
 }
-
-const packaged = (path: string): string =>
-  fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 
 /** Median time of some runs, after one to warm up. */
 async function timeRuns(
