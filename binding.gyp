@@ -30,6 +30,7 @@
         "native/addon/programObject.cpp",
         "native/network/program.cpp",
         "native/ops/channels.cpp",
+        "native/ops/constant.cpp",
         "native/ops/conv2d.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",

@@ -44,7 +44,7 @@ Napi::Value RunOp(const Napi::CallbackInfo& info) {
   const Operands inputs = ReadTensors(info[4]), outputs = ReadTensors(info[5]);
   problem.inputs = inputs.types;
   problem.outputs = outputs.types;
-  problem.constants.assign(inputs.data.size(), nullptr);
+  problem.constants.resize(inputs.data.size());
   const MakeStepFn make = FindOp(problem.op);
   if (make == nullptr) return Napi::String::New(env, "no native kernel");
   try {

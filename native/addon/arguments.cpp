@@ -73,6 +73,24 @@ std::vector<size_t> ReadPlaces(const Napi::Value& value, size_t limit) {
   return places;
 }
 
+// A typed array or { file, offset }; factors: a Float64Array or undefined.
+Constant ReadConstant(const Napi::Value& value, const Napi::Value& factors, const TensorDesc& type) {
+  const size_t bytes = type.Bytes();
+  Constant constant;
+  if (value.IsTypedArray()) {
+    constant = Constant(BytesOf(value, bytes, "a constant"), bytes);
+  } else {
+    const Napi::Object place = Object(value, "a constant");
+    constant = Constant(static_cast<int>(Integer(place.Get("file"), "a file")), Integer(place.Get("offset"), "an offset"), bytes);
+  }
+  if (factors.IsUndefined()) return constant;
+  if (!factors.IsTypedArray()) Fail(value.Env(), "expected a typed array for factors");
+  const size_t count = factors.As<Napi::TypedArray>().ElementLength();
+  if (type.dtype != DType::kFloat32 || count == 0 || static_cast<size_t>(type.Elements()) % count != 0) Fail(value.Env(), "factors that do not fit");
+  constant.Scale(static_cast<const double*>(BytesOf(factors, count * sizeof(double), "factors")), count);
+  return constant;
+}
+
 }  // namespace
 
 void* BytesOf(const Napi::Value& value, size_t bytes, const char* what) {
@@ -154,7 +172,7 @@ Plan ReadPlan(const Napi::Value& value) {
       planned.offset = Integer(entry.Get("offset"), "offset");
       if (static_cast<size_t>(planned.offset) + planned.type.Bytes() > plan.arenaBytes) Fail(value.Env(), "a value outside the arena");
     } else {
-      planned.constant = BytesOf(constant, planned.type.Bytes(), "a constant");
+      planned.constant = ReadConstant(constant, entry.Get("factors"), planned.type);
     }
     plan.values.push_back(planned);
   }

@@ -82,7 +82,8 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     const Napi::Env env = info.Env();
     threads_ = ReadThreads(info[2]);
     try {
-      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), Choices{info[3].ToBoolean(), info[4].ToBoolean()});
+      TeamLease lease(threads_);
+      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), Choices{info[3].ToBoolean(), info[4].ToBoolean()}, lease.team());
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
     } catch (const Napi::Error&) {

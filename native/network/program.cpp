@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 
 #include "../ops/layout.h"
 
@@ -27,7 +28,7 @@ class InPlace : public Step {
 
 }  // namespace
 
-Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& choices)
+Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& choices, Team& team)
     : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
@@ -63,14 +64,36 @@ Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& ch
     declined_.push_back(reason);
     places_.push_back({node.inputs, node.outputs});
   }
+  PackConstants(team);
   constantOf_.assign(values_.size(), nullptr);
   for (size_t i = 0; i < values_.size(); ++i) {
-    const void* constant = values_[i].constant;
-    values_[i].constant = nullptr;
+    const Constant constant = values_[i].constant;
+    values_[i].constant = {};
     if (!constant || !needed[i]) continue;
     uint8_t* copy = memory_.Take(values_[i].type.Bytes());
-    std::memcpy(copy, constant, values_[i].type.Bytes());
+    constant.CopyTo(copy);
     constantOf_[i] = copy;
+  }
+}
+
+void Program::PackConstants(Team& team) {
+  std::vector<std::pair<Step*, int64_t>> parts;
+  for (const std::unique_ptr<Step>& step : steps_) {
+    for (int64_t part = 0; step && part < step->packParts(); ++part) parts.emplace_back(step.get(), part);
+  }
+  std::vector<AlignedBuffer> buffers(static_cast<size_t>(team.size()));
+  std::vector<std::exception_ptr> failures(buffers.size());
+  team.Run(static_cast<int64_t>(parts.size()), [&](int64_t p, int thread) {
+    const size_t own = static_cast<size_t>(thread);
+    try {
+      const auto& [step, part] = parts[static_cast<size_t>(p)];
+      step->PackPart(part, &buffers[own]);
+    } catch (...) {
+      failures[own] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
   }
 }
 

@@ -15,7 +15,7 @@ namespace xcorr {
 struct PlanValue {
   TensorDesc type;
   int64_t offset = -1;             // in the arena, in bytes; -1: a constant
-  const void* constant = nullptr;  // valid while the program is constructed; it keeps its own copy
+  Constant constant;               // valid while the program is constructed; it keeps its own copy
 };
 
 struct PlanStep {
@@ -40,7 +40,7 @@ struct Arena {
 
 class Program {
  public:
-  Program(const Plan& plan, const KernelTable& kernels, const Choices& choices);
+  Program(const Plan& plan, const KernelTable& kernels, const Choices& choices, Team& team);
 
   // A step that no kernel took has no Step; the caller runs its reference between two Run calls. declined() says why.
   bool has(size_t step) const { return steps_[step] != nullptr; }
@@ -72,6 +72,7 @@ class Program {
   struct StepPlaces {
     std::vector<size_t> inputs, outputs;
   };
+  void PackConstants(Team& team);
   void* Home(const Arena& arena, size_t value) const;
 
   const KernelTable& kernels_;

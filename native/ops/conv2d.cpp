@@ -68,6 +68,8 @@ void Try(const Problem& problem, const Conv& conv, std::vector<Candidate>* candi
     trial.memory = &memory;
     const std::unique_ptr<ConvStep> step = candidate.algorithm->make(conv);
     step->Prepare(trial);
+    AlignedBuffer buffer;
+    step->PackPart(0, &buffer);
     candidate.time = MeasureStep(trial, *step);
   }
   SortByTime(candidates);
@@ -129,12 +131,17 @@ void ConvStep::Prepare(const Problem& p) {
   blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
   blockedOut_ = Reserve(out_.blocked && !conv_.y.blocked, out_.blockedFloats());
   workAt_ = Reserve(workFloats() > 0, areas() * workFloats());
-  constant_ = p.constants[1] != nullptr && (!conv_.hasBias || p.constants[2] != nullptr);
+  constant_ = p.constants[1] && (!conv_.hasBias || p.constants[2]);
   packedAt_ = Reserve(!constant_, packedFloats());
   if (!constant_) return;
-  float* packed = p.memory->TakeFloats(packedFloats());
-  Pack(static_cast<const float*>(p.constants[1]), conv_.hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed);
-  packed_ = packed;
+  weight_ = p.constants[1];
+  if (conv_.hasBias) bias_ = p.constants[2];
+  packed_ = p.memory->TakeFloats(packedFloats());
+}
+
+void ConvStep::PackPart(int64_t, AlignedBuffer* buffer) {
+  AlignedBuffer biases;
+  Pack(weight_.Floats(buffer), bias_ ? bias_.Floats(&biases) : nullptr, packed_);
 }
 
 void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const {

@@ -33,11 +33,13 @@ class ConvStep : public Step {
   // What the algorithm wants instead of the image as it is: with its padding around it, or only the pixels that a 1x1 kernel reads.
   enum class Copy { kNone, kPadded, kPicked };
   ConvStep(const Conv& conv, bool plainInput, Copy copy, bool plainOutput = false);
-  // Packs constant weights; to be called once, before the first run.
+  // To be called once, before weights are packed.
   void Prepare(const Problem& problem);
 
   size_t scratchBytes() const override { return static_cast<size_t>(scratchFloats_) * sizeof(float); }
   bool ownsConstant(size_t input) const override { return constant_ && (input == 1 || (input == 2 && conv_.hasBias)); }
+  int64_t packParts() const override { return constant_ ? 1 : 0; }
+  void PackPart(int64_t part, AlignedBuffer* buffer) override;
   void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override;
 
  protected:
@@ -54,7 +56,8 @@ class ConvStep : public Step {
  private:
   int64_t Reserve(bool needed, int64_t floats);
 
-  const float* packed_ = nullptr;
+  Constant weight_, bias_;  // until they are packed
+  float* packed_ = nullptr;
   Image source_;  // what in_ is copied from
   Copy copy_;
   bool constant_ = false;

@@ -28,11 +28,14 @@ AlignedBuffer Zeros(size_t bytes) {
 double MeasureStep(const Problem& problem, const Step& step) {
   constexpr int kRuns = 5;
   std::vector<AlignedBuffer> buffers;
+  buffers.reserve(problem.inputs.size() + problem.outputs.size());
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
   for (size_t i = 0; i < problem.inputs.size(); ++i) {
     if (problem.constants[i]) {
-      inputs.push_back(problem.constants[i]);
+      buffers.emplace_back(problem.inputs[i].Bytes());
+      problem.constants[i].CopyTo(buffers.back().data());
+      inputs.push_back(buffers.back().data());
       continue;
     }
     buffers.push_back(Zeros(problem.inputs[i].Bytes()));

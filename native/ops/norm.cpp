@@ -39,9 +39,12 @@ std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   const KernelTable* table = p.kernels;
   const int64_t stored = perImage * lanes;
   float* folded = nullptr;
-  if (std::all_of(p.constants.begin() + 1, p.constants.end(), [](const void* data) { return data != nullptr; })) {
+  if (std::all_of(p.constants.begin() + 1, p.constants.end(), [](const Constant& constant) { return static_cast<bool>(constant); })) {
+    AlignedBuffer buffers[5];
+    const void* numbers[5] = {};
+    for (size_t i = 1; i < 5; ++i) numbers[i] = p.constants[i].Floats(&buffers[i]);
     folded = p.memory->TakeFloats(2 * stored);
-    FoldStatistics(p.constants.data(), eps, channels, stored, folded, folded + stored);
+    FoldStatistics(numbers, eps, channels, stored, folded, folded + stored);
   }
   auto run = [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
     float* scales = folded ? folded : static_cast<float*>(scratch);

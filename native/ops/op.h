@@ -1,10 +1,11 @@
 // What a native operation is: a factory that looks at one problem (shapes, attributes, constant inputs) and returns a Step,
 // an immutable object that can run any number of times, from several requests at once.
 //
-//   MakeStep(problem)  chooses an algorithm, packs constant weights           (once, when a plan is loaded)
-//   step->Run(...)     reads the inputs, writes the outputs, uses the scratch (every run)
+//   MakeStep(problem)   chooses an algorithm                                    (once, when a plan is loaded)
+//   step->PackPart(...) packs a part of the constant weights                    (once each, before the first run)
+//   step->Run(...)      reads the inputs, writes the outputs, uses the scratch  (every run)
 //
-// An eager call is both in a row. Nothing here knows about N-API.
+// An eager call has no constants: it is the first and the last in a row. Nothing here knows about N-API.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include "../kernels/table.h"
 #include "../runtime/arena.h"
 #include "../runtime/team.h"
+#include "constant.h"
 
 namespace xcorr {
 
@@ -71,7 +73,7 @@ struct Problem {
   std::string op;
   Attributes attributes;
   std::vector<TensorDesc> inputs, outputs;
-  std::vector<const void*> constants;  // per input: its data if it never changes, else null; valid during MakeStep only
+  std::vector<Constant> constants;  // per input: its data if it never changes, else none; valid until they are packed
   const KernelTable* kernels = nullptr;  // of the chosen instruction set
   Choices choices;
   ConstantMemory* memory = nullptr;      // for packed constants; null if there are no constants
@@ -90,6 +92,10 @@ class Step {
   // its own copy (KeepsConstants() false), else the constant's data. Scratch is 64-byte aligned, scratchBytes() long, and dirty.
   virtual void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const = 0;
   virtual size_t scratchBytes() const { return 0; }
+  // Packs a part of the constants. Parts may be packed by several threads at once, those of other steps as well; what has to be read goes through
+  // the thread's buffer.
+  virtual int64_t packParts() const { return 0; }
+  virtual void PackPart(int64_t /*part*/, AlignedBuffer* /*buffer*/) {}
   // True if input i, a constant, was copied (packed) by the step and its original data are not needed any more.
   virtual bool ownsConstant(size_t /*input*/) const { return false; }
 

@@ -23,13 +23,17 @@ struct Product {
   int64_t PanelFloats() const { return table->tileBlocks * kBlock * (depth + 1); }
   int64_t PackedFloats() const { return panels() * PanelFloats(); }
 
+  int64_t PanelFirst(int64_t p) const { return p * table->tileBlocks * kBlock; }
+  int64_t PanelColumns(int64_t p) const { return std::min(columns - PanelFirst(p), PanelBlocks(p) * kBlock); }
+
+  // b: of the panel's first column.
   void PackPanel(int64_t p, const float* b, const float* bias, float* packed) const {
-    const int64_t lanes = PanelBlocks(p) * kBlock, first = p * table->tileBlocks * kBlock;
+    const int64_t lanes = PanelBlocks(p) * kBlock, first = PanelFirst(p);
     float* to = packed + p * PanelFloats();
     for (int64_t l = 0; l < lanes; ++l) to[l] = bias && first + l < columns ? bias[first + l] : 0.0f;
     to += lanes;
     for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t l = 0; l < lanes; ++l) *to++ = first + l < columns ? b[k * bDepth + (first + l) * bColumn] : 0.0f;
+      for (int64_t l = 0; l < lanes; ++l) *to++ = first + l < columns ? b[k * bDepth + l * bColumn] : 0.0f;
     }
   }
 
@@ -37,7 +41,7 @@ struct Product {
   void Run(Team& team, const float* a, const float* packed, const ptrdiff_t* taps, int unit, float* y) const {
     team.Run(panels(), [&](int64_t p, int) {
       ConvTileArgs args = {};
-      const int64_t blocks = PanelBlocks(p), first = p * table->tileBlocks * kBlock;
+      const int64_t blocks = PanelBlocks(p), first = PanelFirst(p);
       args.inPixel = aRow;
       args.taps = taps;
       args.tapCount = depth / unit;
@@ -47,7 +51,7 @@ struct Product {
       args.activation = activation;
       args.blocks = static_cast<int>(blocks);
       args.outBlock = kBlock;
-      const int64_t width = std::min(columns - first, blocks * kBlock);
+      const int64_t width = PanelColumns(p);
       // Tiles write whole blocks: a last partial block goes through a buffer.
       float buffer[32 * 64];
       const bool whole = width == blocks * kBlock;
@@ -78,32 +82,38 @@ class LinearStep : public Step {
     info.algorithm = "panels";
     constant_ = p.constants[1] && (!hasBias || p.constants[2]);
     if (!constant_) return;
-    float* packed = p.memory->TakeFloats(product_.PackedFloats());
-    Pack(static_cast<const float*>(p.constants[1]), hasBias ? static_cast<const float*>(p.constants[2]) : nullptr, packed);
-    packed_ = packed;
+    weight_ = p.constants[1];
+    if (hasBias) bias_ = p.constants[2];
+    packed_ = p.memory->TakeFloats(product_.PackedFloats());
   }
   size_t scratchBytes() const override { return constant_ ? 0 : static_cast<size_t>(product_.PackedFloats()) * sizeof(float); }
   bool ownsConstant(size_t i) const override { return constant_ && i >= 1; }
+  int64_t packParts() const override { return constant_ ? product_.panels() : 0; }
+  // A panel's columns are rows of the weights, one after another.
+  void PackPart(int64_t panel, AlignedBuffer* buffer) override {
+    AlignedBuffer biases;
+    const float* rows = weight_.Floats(product_.PanelFirst(panel) * product_.depth, product_.PanelColumns(panel) * product_.depth, buffer);
+    product_.PackPanel(panel, rows, bias_ ? bias_.Floats(&biases) : nullptr, packed_);
+  }
   void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override {
     const float* packed = packed_;
     if (!constant_) {
-      Pack(In(inputs, 1), hasBias_ ? In(inputs, 2) : nullptr, static_cast<float*>(scratch));
-      packed = static_cast<float*>(scratch);
+      float* to = static_cast<float*>(scratch);
+      for (int64_t p = 0; p < product_.panels(); ++p) product_.PackPanel(p, In(inputs, 1) + product_.PanelFirst(p) * product_.depth, hasBias_ ? In(inputs, 2) : nullptr, to);
+      packed = to;
     }
     product_.Run(team, In(inputs, 0), packed, taps_.data(), unit_, Out(outputs));
     epilogue_.ApplyRest(Out(outputs), product_.rows * product_.columns);
   }
 
  private:
-  void Pack(const float* b, const float* bias, float* to) const {
-    for (int64_t p = 0; p < product_.panels(); ++p) product_.PackPanel(p, b, bias, to);
-  }
   Product product_;
   bool hasBias_, constant_ = false;
   Epilogue epilogue_;
   int unit_ = 1;
   std::vector<ptrdiff_t> taps_;
-  const float* packed_ = nullptr;
+  Constant weight_, bias_;  // until they are packed
+  float* packed_ = nullptr;
 };
 
 int64_t Rows(const TensorDesc& t) { return t.shape.back() ? t.Elements() / t.shape.back() : 0; }
@@ -150,7 +160,7 @@ std::unique_ptr<Step> Make_matmul(const Problem& p) {
     float* packed = static_cast<float*>(scratch);
     for (int64_t i = 0; i < batches; ++i) {
       const float* right = In(inputs, 1) + BatchOffset(b, y, i);
-      team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, right, nullptr, packed); });
+      team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, right + product.PanelFirst(panel), nullptr, packed); });
       product.Run(team, In(inputs, 0) + BatchOffset(a, y, i), packed, taps.data(), unit, Out(outputs) + i * m * n);
     }
   }, static_cast<size_t>(product.PackedFloats()) * sizeof(float));
@@ -178,7 +188,7 @@ std::unique_ptr<Step> Make_gemm(const Problem& p) {
   }
   return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
     float *packed = static_cast<float*>(scratch), *out = Out(outputs);
-    team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, In(inputs, 1), nullptr, packed); });
+    team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, In(inputs, 1) + product.PanelFirst(panel) * product.bColumn, nullptr, packed); });
     product.Run(team, In(inputs, 0), packed, taps.data(), unit, out);
     for (int64_t row = 0; row < m; ++row) {
       for (int64_t column = 0; column < n; ++column) {

@@ -19,7 +19,10 @@ export interface NativeValue extends TensorType {
   readonly layout: string;
   /** Bytes from the start of the arena; of no meaning for constants. */
   readonly offset: number;
-  readonly constant?: TypedArray;
+  /** Of a constant: its elements, or their bytes, aligned or not; or the file that holds them. */
+  readonly constant?: TypedArray | { readonly file: number; readonly offset: number };
+  /** With n factors, each n-th of a constant's elements is multiplied by the next of them. */
+  readonly factors?: Float64Array;
 }
 
 export interface NativePlan {

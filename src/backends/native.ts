@@ -14,6 +14,7 @@ import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
 import type { OpDef } from "../core/op.js";
 import { sizeOf } from "../core/shape.js";
+import { storedIn } from "../core/stored.js";
 import { Tensor } from "../core/tensor.js";
 import {
   type Arena,
@@ -21,6 +22,7 @@ import {
   type NativeProgram,
   type NativeStepInfo,
   type NativeTensor,
+  type NativeValue,
 } from "./addon.js";
 import { describeStep, runStep } from "./reference.js";
 
@@ -69,6 +71,14 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
 }
 
 const toNative = ({ dtype, shape, data }: Tensor): NativeTensor => ({ dtype, shape, data });
+
+/** A constant for the addon, which packs it from where it is stored. */
+function toNativeConstant(constant: Tensor): Pick<NativeValue, "constant" | "factors"> {
+  const stored = storedIn(constant);
+  if (!stored) return { constant: constant.data };
+  const { bytes, factors } = stored;
+  return { constant: bytes.place() ?? bytes.read(), factors };
+}
 
 /** Arenas kept for later runs; more would hold the memory of a burst for ever. */
 const MAX_IDLE_ARENAS = 4;
@@ -126,7 +136,7 @@ class NativePlanProgram implements Program {
           ...type,
           layout,
           offset: Math.max(offset, 0),
-          constant: constant?.data,
+          ...(constant && toNativeConstant(constant)),
         })),
         steps: plan.steps.map(({ op, attrs, inputs, outputs, inPlace }) => ({
           op: op.name,

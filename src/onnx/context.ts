@@ -5,7 +5,7 @@ import { sizeOf } from "../core/shape.js";
 import { Tensor } from "../core/tensor.js";
 import type { Graph, Value } from "../graph/graph.js";
 import type { AttributeProto, NodeProto } from "./messages.js";
-import { toTensor } from "./tensors.js";
+import { type Folder, toTensor } from "./tensors.js";
 
 /** Turns one ONNX node into nodes of ours; the values of its outputs, in order (undefined: an output that nobody may read). */
 export type Converter = (node: NodeContext) => readonly (Value | undefined)[];
@@ -35,7 +35,7 @@ export class NodeContext {
     readonly opset: number,
     private readonly values: readonly (Value | undefined)[],
     private readonly budget: { bytes: number },
-    readonly folder: string | undefined,
+    readonly folder: Folder | undefined,
   ) {
     this.attributes = new Map(node.attribute.map((a) => [a.name, a]));
   }

@@ -3,6 +3,7 @@
  * by walking the nodes in order, every value with a concrete type, constants known. What only shapes (Shape, Gather, Concat, ...
  * on small integers) is worked out on the way and leaves no node.
  */
+import { Bytes } from "../core/bytes.js";
 import type { DType } from "../core/dtype.js";
 import {
   expected,
@@ -23,7 +24,7 @@ import {
   type ValueInfoProto,
 } from "./messages.js";
 import { operators } from "./operators/index.js";
-import { dtypeOfElement, toTensor } from "./tensors.js";
+import { dtypeOfElement, type Folder, toTensor } from "./tensors.js";
 
 /** Domains whose operators are ONNX's own. */
 const OWN_DOMAINS = new Set(["", "ai.onnx"]);
@@ -44,10 +45,11 @@ export class OnnxModel implements GraphSource {
    * @throws {UnsupportedOperatorError} if it has operators that we do not, all of them named
    */
   constructor(
-    model: Uint8Array | ModelProto,
-    private readonly folder?: string,
+    model: Bytes | Uint8Array | ModelProto,
+    private readonly folder?: Folder,
   ) {
-    const message = model instanceof Uint8Array ? decodeModel(model) : model;
+    const isEncoded = model instanceof Bytes || model instanceof Uint8Array;
+    const message = isEncoded ? decodeModel(model) : model;
     this.graph = graphOf(message);
     this.opset = opsetOf(message);
     checkOperators(this.graph, this.opset);

@@ -1,12 +1,13 @@
 /** xcorr/onnx: `load` an ONNX model, run it. */
-import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import "../backends/choose.js";
+import { Bytes } from "../core/bytes.js";
 import { expected, ModelFormatError, OptionError, show } from "../core/errors.js";
 import { type NetworkRequest, readNetworkRequest } from "../core/networkOptions.js";
 import { Network } from "../network.js";
 import { OnnxModel } from "./import.js";
+import { Folder } from "./tensors.js";
 
 export type { ValueInfo } from "../graph/graph.js";
 export type { Explanation, Feeds, RunOptions } from "../network.js";
@@ -18,7 +19,8 @@ export type LoadOptions = NetworkRequest;
 /**
  * Loads an ONNX model.
  *
- * @param model    a path, a file URL, or the bytes of the file (kept: weights are viewed, not copied, so do not change them)
+ * @param model    a path, a file URL, or the bytes of the file. Weights are read when a plan packs them, so a file stays open (replace it by
+ *                 another instead of writing to it), and bytes are kept (do not change them)
  * @param options  backend "native" or "reference", isa, threads, optimize, winograd, tune
  * @throws {ModelFormatError} if the file cannot be read or is no model
  * @throws {UnsupportedOperatorError} if it has operators that this library has not
@@ -29,13 +31,13 @@ export async function load(
   options: LoadOptions = {},
 ): Promise<Network> {
   const asked = readNetworkRequest("load", options);
-  const { bytes, folder } = await readModel(model);
+  const { bytes, folder } = readModel(model);
   return new Network(new OnnxModel(bytes, folder), asked);
 }
 
-async function readModel(model: unknown): Promise<{ bytes: Uint8Array; folder?: string }> {
-  if (model instanceof Uint8Array) return { bytes: model };
-  if (model instanceof ArrayBuffer) return { bytes: new Uint8Array(model) };
+function readModel(model: unknown): { bytes: Bytes; folder?: Folder } {
+  if (model instanceof Uint8Array) return { bytes: Bytes.of(model) };
+  if (model instanceof ArrayBuffer) return { bytes: Bytes.of(new Uint8Array(model)) };
   if (typeof model !== "string" && !(model instanceof URL)) {
     throw new OptionError(
       expected("load", "a path, a file URL or the bytes of a model", show(model)),
@@ -43,7 +45,7 @@ async function readModel(model: unknown): Promise<{ bytes: Uint8Array; folder?: 
   }
   const path = typeof model === "string" ? model : fileURLToPath(model);
   try {
-    return { bytes: await readFile(path), folder: dirname(path) };
+    return { bytes: Bytes.open(path), folder: new Folder(dirname(path)) };
   } catch (error) {
     throw new ModelFormatError(`load: expected a readable file, got ${(error as Error).message}`, {
       cause: error,

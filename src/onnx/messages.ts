@@ -1,8 +1,9 @@
 /**
- * The messages of an .onnx file, as far as we read them, on a library's wire reader. Bytes are views on the file, not copies.
- * Field numbers: onnx.proto of the ONNX project.
+ * The messages of an .onnx file, as far as we read them, on a library's wire reader. What tensors hold as raw bytes stays where it is, so of a file
+ * of a few hundred megabytes a few hundred kilobytes are read. Field numbers: onnx.proto of the ONNX project.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { Bytes } from "../core/bytes.js";
 import { ModelFormatError } from "../core/errors.js";
 
 export interface TensorProto {
@@ -12,7 +13,7 @@ export interface TensorProto {
   int32Data: number[];
   int64Data: bigint[];
   name: string;
-  rawData?: Uint8Array;
+  rawData?: Bytes | Uint8Array;
   doubleData: number[];
   uint64Data: bigint[];
   externalData: { key: string; value: string }[];
@@ -66,7 +67,7 @@ export interface ModelProto {
   opsetImport: { domain: string; version: number }[];
 }
 
-type Scalar = "string" | "bytes" | "int" | "bigint" | "ubigint" | "float" | "double";
+type Scalar = "string" | "bytes" | "place" | "int" | "bigint" | "ubigint" | "float" | "double";
 
 /** One field: what it is called, how it is read, whether it repeats. Messages nest by their schema. */
 interface Field {
@@ -87,7 +88,7 @@ const tensorSchema: Schema = {
   5: many("int32Data", "int"),
   7: many("int64Data", "bigint"),
   8: one("name", "string"),
-  9: one("rawData", "bytes"),
+  9: one("rawData", "place"),
   10: many("doubleData", "double"),
   11: many("uint64Data", "ubigint"),
   13: many("externalData", { 1: one("key", "string"), 2: one("value", "string") }),
@@ -146,16 +147,12 @@ const modelSchema: Schema = {
 /** What a field holds when the file does not have it. */
 function emptyValue({ kind, repeated }: Field): unknown {
   if (repeated) return [];
-  if (typeof kind !== "string" || kind === "bytes") return undefined;
+  if (typeof kind !== "string" || kind === "bytes" || kind === "place") return undefined;
   return kind === "string" ? "" : kind === "bigint" || kind === "ubigint" ? 0n : 0;
 }
 
 function readScalar(reader: BinaryReader, kind: Scalar): unknown {
   switch (kind) {
-    case "string":
-      return reader.string();
-    case "bytes":
-      return reader.bytes();
     case "int":
       return Number(reader.int64());
     case "bigint":
@@ -166,71 +163,108 @@ function readScalar(reader: BinaryReader, kind: Scalar): unknown {
       return reader.float();
     case "double":
       return reader.double();
+    default:
+      throw new RangeError("a number in the place of bytes");
   }
 }
 
 /** Sizes and dimensions left at 0 in a file are not there; these fields tell the two apart. */
 const OPTIONAL = new Set(["dimValue", "dimParam"]);
 
-function readMessage(reader: BinaryReader, end: number, schema: Schema): Record<string, unknown> {
-  const message: Record<string, unknown> = {};
-  for (const field of Object.values(schema))
-    if (!OPTIONAL.has(field.name)) message[field.name] = emptyValue(field);
-  while (reader.pos < end) {
-    const [number, wireType] = reader.tag();
-    const field = schema[number];
-    if (field === undefined) {
-      reader.skip(wireType, number);
-      continue;
-    }
-    const list = field.repeated ? (message[field.name] as unknown[]) : undefined;
-    const { kind } = field;
-    if (typeof kind === "object") {
-      const until = nestedEnd(reader, end);
-      const nested = readMessage(reader, until, kind);
-      if (list) list.push(nested);
-      else message[field.name] = nested;
-    } else if (
-      list &&
-      wireType === WireType.LengthDelimited &&
-      kind !== "string" &&
-      kind !== "bytes"
-    ) {
-      const until = nestedEnd(reader, end);
-      while (reader.pos < until) list.push(readScalar(reader, kind));
-    } else {
-      const value = readScalar(reader, kind);
-      if (list) list.push(value);
-      else message[field.name] = value;
-    }
+/** Bytes read at once, and the most that a tag with a number after it takes. */
+const WINDOW = 64 * 1024;
+const MOST_SCALAR = 32;
+
+const text = new TextDecoder();
+
+/** Walks through messages, with a window of their bytes in memory. */
+class MessageReader {
+  private window: Uint8Array = new Uint8Array(0);
+  private reader = new BinaryReader(this.window);
+  /** Of the window. */
+  private start = 0;
+
+  constructor(private readonly bytes: Bytes) {}
+
+  /** Where the next byte would be read. */
+  get offset(): number {
+    return this.start + this.reader.pos;
   }
-  if (reader.pos !== end) throw new RangeError("a field runs past the end of its message");
-  return message;
+
+  /** The message between two offsets. */
+  read(begin: number, end: number, schema: Schema): Record<string, unknown> {
+    const message: Record<string, unknown> = {};
+    for (const field of Object.values(schema))
+      if (!OPTIONAL.has(field.name)) message[field.name] = emptyValue(field);
+    for (let at = begin; at < end; ) {
+      const reader = this.at(at, MOST_SCALAR);
+      const [number, wireType] = reader.tag();
+      const field = schema[number];
+      if (wireType === WireType.LengthDelimited) {
+        const length = reader.uint32();
+        const from = this.offset;
+        at = from + length;
+        if (at > end) throw new RangeError("a field runs past the end of its message");
+        if (field) add(message, field, this.readDelimited(from, at, field));
+      } else {
+        if (field) add(message, field, [readScalar(reader, field.kind as Scalar)]);
+        else reader.skip(wireType, number);
+        at = this.offset;
+      }
+      if (at > end) throw new RangeError("a field runs past the end of its message");
+    }
+    return message;
+  }
+
+  /** What a field with a length holds: one value, or the numbers of a list. */
+  private readDelimited(from: number, until: number, { kind }: Field): unknown[] {
+    if (typeof kind === "object") return [this.read(from, until, kind)];
+    if (kind === "place") return [this.bytes.slice(from, until - from)];
+    const reader = this.at(from, until - from);
+    const end = reader.pos + until - from;
+    if (kind === "string") return [text.decode(this.window.subarray(reader.pos, end))];
+    if (kind === "bytes") return [this.window.slice(reader.pos, end)];
+    const list: unknown[] = [];
+    while (reader.pos < end) list.push(readScalar(reader, kind));
+    return list;
+  }
+
+  /** A reader at an offset, with so many bytes in memory from there on, or all that there are. */
+  private at(offset: number, length: number): BinaryReader {
+    const until = Math.min(offset + length, this.bytes.length);
+    if (offset < this.start || until > this.start + this.window.length) {
+      const size = Math.min(Math.max(length, WINDOW), this.bytes.length - offset);
+      this.window = this.bytes.read(offset, size);
+      this.reader = new BinaryReader(this.window);
+      this.start = offset;
+    }
+    this.reader.pos = offset - this.start;
+    return this.reader;
+  }
 }
 
-function nestedEnd(reader: BinaryReader, end: number): number {
-  const length = reader.uint32();
-  const until = reader.pos + length;
-  if (until > end) throw new RangeError("a message runs past the end of the one around it");
-  return until;
+function add(message: Record<string, unknown>, field: Field, values: readonly unknown[]): void {
+  const { name, repeated } = field;
+  if (!repeated) message[name] = values.at(-1);
+  else for (const value of values) (message[name] as unknown[]).push(value);
 }
 
-function decode(bytes: Uint8Array, schema: Schema, what: string): unknown {
-  const reader = new BinaryReader(bytes);
+function decode(bytes: Bytes, schema: Schema, what: string): unknown {
+  const reader = new MessageReader(bytes);
   try {
-    return readMessage(reader, bytes.length, schema);
+    return reader.read(0, bytes.length, schema);
   } catch (error) {
     throw new ModelFormatError(
-      `onnx: expected ${what}, got damaged bytes near offset ${reader.pos} of ${bytes.length} (${(error as Error).message}); is the file whole?`,
+      `onnx: expected ${what}, got damaged bytes near offset ${reader.offset} of ${bytes.length} (${(error as Error).message}); is the file whole?`,
       { cause: error },
     );
   }
 }
 
 /** The model of an .onnx file. @throws {ModelFormatError} if the bytes are not one */
-export const decodeModel = (bytes: Uint8Array): ModelProto =>
-  decode(bytes, modelSchema, "a model") as ModelProto;
+export const decodeModel = (bytes: Uint8Array | Bytes): ModelProto =>
+  decode(Bytes.of(bytes), modelSchema, "a model") as ModelProto;
 
 /** One tensor, as ONNX's test data hold them. @throws {ModelFormatError} */
 export const decodeTensor = (bytes: Uint8Array): TensorProto =>
-  decode(bytes, tensorSchema, "a tensor") as TensorProto;
+  decode(Bytes.of(bytes), tensorSchema, "a tensor") as TensorProto;

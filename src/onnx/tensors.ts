@@ -1,10 +1,10 @@
 /**
- * TensorProto -> Tensor. Raw bytes are viewed where their alignment allows, else copied; types that we do not have become the nearest
+ * TensorProto -> Tensor. Many raw bytes stay where they are until they are asked for; types that we do not have become the nearest
  * that we do (bfloat16 -> float32, uint16 -> int32, uint32 and uint64 -> int64).
  */
-import { readFileSync } from "node:fs";
 import { isAbsolute, normalize, resolve, sep } from "node:path";
-import { DTYPES, type DType, type TypedArray } from "../core/dtype.js";
+import { Bytes } from "../core/bytes.js";
+import type { DType } from "../core/dtype.js";
 import {
   expected,
   ModelFormatError,
@@ -13,6 +13,7 @@ import {
   UnsupportedOperatorError,
 } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
+import { storedTensor } from "../core/stored.js";
 import { Tensor, writeNumber } from "../core/tensor.js";
 import type { TensorProto } from "./messages.js";
 
@@ -70,11 +71,14 @@ export function dtypeOfElement(elemType: number, what: string): DType {
   );
 }
 
+/** Bytes that are worth staying in a file. */
+const MANY_BYTES = 32 * 1024;
+
 /**
  * @param folder  where the model's file lies, for tensors kept in files beside it; undefined: there is none
  * @throws {ModelFormatError} if sizes and data disagree
  */
-export function toTensor(proto: TensorProto, what: string, folder?: string): Tensor {
+export function toTensor(proto: TensorProto, what: string, folder?: Folder): Tensor {
   const type = ELEMENT_TYPES[proto.dataType];
   const dtype = dtypeOfElement(proto.dataType, what);
   const shape = proto.dims;
@@ -85,8 +89,9 @@ export function toTensor(proto: TensorProto, what: string, folder?: string): Ten
     throw new ModelFormatError(expected("onnx", `sizes >= 0 for ${what}`, show(shape)));
   }
   const count = sizeOf(shape);
-  const raw = proto.dataLocation === 1 ? externalBytes(proto, what, folder) : proto.rawData;
-  if (raw !== undefined && (raw.length > 0 || count === 0)) {
+  const stored = proto.dataLocation === 1 ? externalBytes(proto, what, folder) : proto.rawData;
+  if (stored !== undefined && (stored.length > 0 || count === 0)) {
+    const raw = Bytes.of(stored);
     if (raw.length !== count * type.bytes) {
       throw new ModelFormatError(
         expected(
@@ -96,23 +101,21 @@ export function toTensor(proto: TensorProto, what: string, folder?: string): Ten
         ),
       );
     }
-    return new Tensor(fromRaw(raw, type, count), shape, dtype);
+    return fromRaw(raw, type, shape);
   }
   return fromLists(proto, what, shape, count, dtype);
 }
 
-function fromRaw(raw: Uint8Array, type: ElementType, count: number): TypedArray {
-  if (type.read) {
-    const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-    const result = new DTYPES[type.dtype].array(count);
-    for (let i = 0; i < count; i++) result[i] = type.read(view, i * type.bytes);
+function fromRaw(raw: Bytes, { dtype, bytes, read }: ElementType, shape: number[]): Tensor {
+  if (read) {
+    const result = Tensor.zeros(shape, dtype);
+    const { buffer, byteOffset, byteLength } = raw.read();
+    const view = new DataView(buffer, byteOffset, byteLength);
+    for (let i = 0; i < result.size; i++) result.data[i] = read(view, i * bytes);
     return result;
   }
-  if (raw.byteOffset % type.bytes === 0)
-    return DTYPES[type.dtype].view(raw.buffer, raw.byteOffset, count);
-  // Not raw.slice(): on a Buffer that is a view, not a copy.
-  const copy = new Uint8Array(raw);
-  return DTYPES[type.dtype].view(copy.buffer, 0, count);
+  const tensor = storedTensor({ bytes: raw }, shape, dtype);
+  return raw.length < MANY_BYTES ? new Tensor(tensor.data, shape, dtype) : tensor;
 }
 
 /** Elements listed one by one in the field for their type. */
@@ -146,8 +149,22 @@ function fromLists(
   return result;
 }
 
+/** The folder of a model, for tensors kept in files beside it. */
+export class Folder {
+  private readonly files = new Map<string, Bytes>();
+
+  constructor(private readonly path: string) {}
+
+  /** A file by its path from the folder. @throws an error of the file system */
+  open(path: string): Bytes {
+    const file = this.files.get(path) ?? Bytes.open(resolve(this.path, path));
+    this.files.set(path, file);
+    return file;
+  }
+}
+
 /** Bytes of a tensor kept in a file of its own beside the model. The path may not leave the model's folder. */
-function externalBytes(proto: TensorProto, what: string, folder: string | undefined): Uint8Array {
+function externalBytes(proto: TensorProto, what: string, folder: Folder | undefined): Bytes {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location") ?? "";
   if (folder === undefined) {
@@ -161,13 +178,12 @@ function externalBytes(proto: TensorProto, what: string, folder: string | undefi
       expected("onnx", `a file inside the model's folder for ${what}`, show(location)),
     );
   }
-  const path = resolve(folder, inside);
-  let file: Uint8Array;
+  let file: Bytes;
   try {
-    file = readFileSync(path);
+    file = folder.open(inside);
   } catch (error) {
     throw new ModelFormatError(
-      `onnx: expected the file ${show(path)} with the data of ${what}, got ${(error as Error).message}`,
+      `onnx: expected the file ${show(inside)} with the data of ${what}, got ${(error as Error).message}`,
       { cause: error },
     );
   }
@@ -182,5 +198,5 @@ function externalBytes(proto: TensorProto, what: string, folder: string | undefi
       ),
     );
   }
-  return file.subarray(offset, offset + length);
+  return file.slice(offset, length);
 }

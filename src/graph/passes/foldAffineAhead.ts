@@ -6,7 +6,8 @@
  *
  * Only when nothing else reads the result in between. Padding zeros would have to become -t / s, so with padding only if all t are 0.
  */
-import { numbersOf, Tensor } from "../../core/tensor.js";
+import { elementsOf } from "../../core/stored.js";
+import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
 import { type Affine, affineOf } from "./affine.js";
 
@@ -19,7 +20,7 @@ export function foldAffineInputs(
 ): { weight: Tensor; bias: Tensor } {
   const [cout, perGroup, kh, kw] = weight.shape;
   const [newWeight, newBias] = [Tensor.zeros(weight.shape), Tensor.zeros([cout])];
-  const [from, to] = [numbersOf(weight), newWeight.data as Float32Array];
+  const [from, to] = [elementsOf(weight), newWeight.data].map((data) => data as Float32Array);
   for (let o = 0, i = 0; o < cout; o++) {
     const firstChannel = Math.floor(o / (cout / groups)) * perGroup;
     let moved = bias ? (bias.data[o] as number) : 0;

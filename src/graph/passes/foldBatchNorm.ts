@@ -6,45 +6,34 @@
  *
  * Only when the weights and the numbers are constants, and nothing else reads the result in between.
  */
-import { numbersOf, Tensor } from "../../core/tensor.js";
+import { scaledTensor } from "../../core/stored.js";
+import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
 import { type Affine, affineOf } from "./affine.js";
 
-/** Which output channel the neighbouring weights of run i, `length` of them, belong to. */
-interface Runs {
-  readonly length: number;
-  channelOf(run: number): number;
-}
-
-/** Weights and bias of a product whose results are scaled and shifted. */
+/** A product's weights, scaled, and its bias, scaled and shifted. `channels` has the output channel of each run of neighbouring weights. */
 export function foldAffine(
   weight: Tensor,
   bias: Tensor | undefined,
   { scale, shift }: Affine,
-  { length, channelOf }: Runs,
+  channels: readonly number[],
 ): { weight: Tensor; bias: Tensor } {
-  const newWeight = Tensor.zeros(weight.shape);
-  const [from, to] = [numbersOf(weight), newWeight.data as Float32Array];
-  for (let run = 0; run * length < weight.size; run++) {
-    const s = scale[channelOf(run)];
-    for (let i = run * length; i < (run + 1) * length; i++) to[i] = from[i] * s;
-  }
   const newBias = Tensor.zeros([scale.length]);
   for (let c = 0; c < scale.length; c++)
     newBias.data[c] = (bias ? (bias.data[c] as number) : 0) * scale[c] + shift[c];
-  return { weight: newWeight, bias: newBias };
+  const factors = Float64Array.from(channels, (c) => scale[c]);
+  return { weight: scaledTensor(weight, factors), bias: newBias };
 }
 
 /** Of conv2d and linear the first axis is the output channel, of convTranspose2d group and second axis. */
-function runsOf(node: Node, weight: Tensor): Runs {
-  if (node.op.name !== "convTranspose2d")
-    return { length: weight.size / weight.shape[0], channelOf: (run) => run };
-  const [cin, perGroup, kh, kw] = weight.shape;
+function channelsOf(node: Node, { shape }: Tensor): number[] {
+  if (node.op.name !== "convTranspose2d") return Array.from({ length: shape[0] }, (_, o) => o);
+  const [cin, perGroup] = shape;
   const inPerGroup = cin / (node.attrs as { groups: number }).groups;
-  return {
-    length: kh * kw,
-    channelOf: (run) => Math.floor(run / perGroup / inPerGroup) * perGroup + (run % perGroup),
-  };
+  return Array.from(
+    { length: cin * perGroup },
+    (_, run) => Math.floor(run / perGroup / inPerGroup) * perGroup + (run % perGroup),
+  );
 }
 
 function canTake(node: Node | undefined): node is Node {
@@ -73,7 +62,7 @@ export const foldBatchNorm = {
         weight.constant as Tensor,
         bias?.constant,
         affine,
-        runsOf(product, weight.constant as Tensor),
+        channelsOf(product, weight.constant as Tensor),
       );
       const inputs = [
         x,
