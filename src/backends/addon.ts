@@ -1,11 +1,10 @@
 /**
  * Finds and loads the native binary, and says what it exports.
  *
- * Order: XCORR_BINARY (a path), a prebuilt binary of this platform beside the package, then a build from source found by `bindings`.
- * Paths of prebuilt binaries are literals, so that bundlers and file tracers see them.
+ * Order: XCORR_BINARY (a path), a prebuilt binary of this platform beside the package, then a build from source.
+ * Paths are literals, so that bundlers and file tracers see them.
  */
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import type { TypedArray } from "../core/dtype.js";
 import { AddonError } from "../core/errors.js";
 import type { TensorType } from "../core/op.js";
@@ -120,21 +119,17 @@ function candidates(): [string, () => Addon][] {
   if (binary) return [[binary, () => require(binary)]];
   const list: [string, () => Addon][] = [];
   switch (`${process.platform}-${process.arch}`) {
+    // The binary for musl first: no process of glibc loads it, while musl loads some binaries of glibc.
     case "linux-x64":
       list.push(
-        isMusl()
-          ? ["prebuilds/linuxmusl-x64.node", () => require("../../prebuilds/linuxmusl-x64.node")]
-          : ["prebuilds/linux-x64.node", () => require("../../prebuilds/linux-x64.node")],
+        ["prebuilds/linuxmusl-x64.node", () => require("../../prebuilds/linuxmusl-x64.node")],
+        ["prebuilds/linux-x64.node", () => require("../../prebuilds/linux-x64.node")],
       );
       break;
     case "linux-arm64":
       list.push(
-        isMusl()
-          ? [
-              "prebuilds/linuxmusl-arm64.node",
-              () => require("../../prebuilds/linuxmusl-arm64.node"),
-            ]
-          : ["prebuilds/linux-arm64.node", () => require("../../prebuilds/linux-arm64.node")],
+        ["prebuilds/linuxmusl-arm64.node", () => require("../../prebuilds/linuxmusl-arm64.node")],
+        ["prebuilds/linux-arm64.node", () => require("../../prebuilds/linux-arm64.node")],
       );
       break;
     case "darwin-arm64":
@@ -152,21 +147,9 @@ function candidates(): [string, () => Addon][] {
   }
   list.push([
     "a build from source (build/Release/xcorr.node)",
-    () => require("bindings")({ bindings: "xcorr", module_root: packageRoot() }),
+    () => require("../../build/Release/xcorr.node"),
   ]);
   return list;
-}
-
-const packageRoot = (): string => fileURLToPath(new URL("../..", import.meta.url));
-
-/** Whether libc is musl (Alpine): the report of a process on glibc names its version. */
-function isMusl(): boolean {
-  if (process.platform !== "linux") return false;
-  const reporter: { excludeNetwork?: boolean; getReport(): object } = process.report;
-  // Listing the network's interfaces is what makes a report slow.
-  reporter.excludeNetwork = true;
-  const report: { header?: { glibcVersionRuntime?: string } } = reporter.getReport();
-  return report.header?.glibcVersionRuntime === undefined;
 }
 
 /**
@@ -183,7 +166,7 @@ export function loadAddon(): Addon {
       tried.push(`${name}: ${(error as Error).message.split("\n")[0]}`);
     }
   }
-  const platform = `${process.platform}-${process.arch}${isMusl() ? " (musl)" : ""}, Node ${process.version}`;
+  const platform = `${process.platform}-${process.arch}, Node ${process.version}`;
   throw new AddonError(
     [
       `native backend: expected a binary for ${platform}, got none that loads. Tried:`,

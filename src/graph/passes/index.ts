@@ -26,6 +26,7 @@ export interface Pass {
 }
 
 export const passes: readonly Pass[] = [
+  removeDead, // so that nothing is worked out for nobody
   removeNoOps, // so that patterns meet their neighbours
   foldConstants, // so that weights are constants
   recogniseActivations, // before the parts of an activation are folded into something else

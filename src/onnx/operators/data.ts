@@ -227,17 +227,16 @@ const spaceToDepth: Converter = (c) =>
     mode: c.choice("mode", "DCR", ["DCR", "CRD"]),
   });
 
-/** In inference dropout does nothing; its mask is all true. */
+/** In inference dropout does nothing; its mask, which hardly anybody reads, is all true. */
 const dropout: Converter = (c) => {
   const training =
     c.opset >= 12 && c.optional(2) && readNumber(c.constant(2, "training_mode"), 0) !== 0;
   const ratio = c.opset >= 12 && c.optional(1) ? readNumber(c.constant(1, "ratio"), 0) : 0.5;
   if (training && ratio !== 0) throw c.unsupported("in inference mode", "training mode");
   const x = c.input(0);
-  return [
-    x,
-    c.wants(1) ? c.made(x.type.shape, () => Tensor.ones(x.type.shape, "bool")) : undefined,
-  ];
+  if (!c.wants(1)) return [x];
+  const yes = c.graph.constant(Tensor.ones([1], "bool"), c.node.output[1]);
+  return [x, c.graph.add(data.expandOp, [yes], { shape: x.type.shape })[0]];
 };
 
 const cumSum: Converter = (c) =>
