@@ -2,7 +2,7 @@
  * Tensors whose elements stay where they are stored until somebody asks for them. A model's weights are most of its memory, and a backend
  * that packs them needs each only once.
  */
-import type { Bytes } from "./bytes.js";
+import { Bytes } from "./bytes.js";
 import { DTYPES, type DType, type TypedArray } from "./dtype.js";
 import { type Shape, sizeOf } from "./shape.js";
 import { Tensor } from "./tensor.js";
@@ -49,20 +49,22 @@ export function storedTensor(from: Stored, shape: Shape, dtype: DType): Tensor {
   return tensor;
 }
 
-/** A float32 tensor times n factors, each for an n-th of its elements; what is stored is multiplied when it is read. */
+/** A float32 tensor times n factors, each for an n-th of its elements: they are multiplied when they are read. */
 export function scaledTensor(tensor: Tensor, factors: Float64Array): Tensor {
-  const from = stored.get(tensor);
-  if (from && !from.factors) return storedTensor({ ...from, factors }, tensor.shape, "float32");
-  const data = elementsOf(tensor).slice();
-  scale(data, factors);
-  return new Tensor(data, tensor.shape);
+  if (factors.every((factor) => factor === 1)) return tensor;
+  const { bytes, factors: before } = stored.get(tensor) ?? { bytes: bytesOf(tensor) };
+  const all = before ? multiply(before, factors) : factors;
+  return storedTensor({ bytes, factors: all }, tensor.shape, "float32");
 }
 
-function scale(data: TypedArray, factors: Float64Array): void {
-  const run = data.length / factors.length;
-  factors.forEach((factor, k) => {
-    for (let i = k * run; i < (k + 1) * run; i++) data[i] = (data[i] as number) * factor;
-  });
+const bytesOf = ({ data }: Tensor): Bytes =>
+  Bytes.of(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+
+/** Factors in a row, as many as the longer list has; its length is a multiple of the other's. */
+function multiply(a: Float64Array, b: Float64Array): Float64Array {
+  const [long, short] = a.length < b.length ? [b, a] : [a, b];
+  const run = long.length / short.length;
+  return long.map((factor, k) => factor * short[Math.floor(k / run)]);
 }
 
 function read({ bytes, factors }: Stored, { shape, dtype }: Tensor): TypedArray {
@@ -71,6 +73,10 @@ function read({ bytes, factors }: Stored, { shape, dtype }: Tensor): TypedArray 
   // A new Uint8Array, not raw.slice(): on a Buffer that is a view, not a copy.
   const own = raw.byteOffset % size === 0 && !factors ? raw : new Uint8Array(raw);
   const data = view(own.buffer, own.byteOffset, sizeOf(shape));
-  if (factors) scale(data, factors);
+  if (!factors) return data;
+  const run = data.length / factors.length;
+  factors.forEach((factor, k) => {
+    for (let i = k * run; i < (k + 1) * run; i++) data[i] = (data[i] as number) * factor;
+  });
   return data;
 }

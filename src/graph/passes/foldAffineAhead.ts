@@ -6,7 +6,7 @@
  *
  * Only when nothing else reads the result in between. Padding zeros would have to become -t / s, so with padding only if all t are 0.
  */
-import { elementsOf } from "../../core/stored.js";
+import { elementsOf, scaledTensor } from "../../core/stored.js";
 import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
 import { type Affine, affineOf } from "./affine.js";
@@ -19,20 +19,25 @@ export function foldAffineInputs(
   groups: number,
 ): { weight: Tensor; bias: Tensor } {
   const [cout, perGroup, kh, kw] = weight.shape;
-  const [newWeight, newBias] = [Tensor.zeros(weight.shape), Tensor.zeros([cout])];
-  const [from, to] = [elementsOf(weight), newWeight.data].map((data) => data as Float32Array);
-  for (let o = 0, i = 0; o < cout; o++) {
-    const firstChannel = Math.floor(o / (cout / groups)) * perGroup;
-    let moved = bias ? (bias.data[o] as number) : 0;
-    for (let c = firstChannel; c < firstChannel + perGroup; c++) {
-      for (let tap = 0; tap < kh * kw; tap++, i++) {
-        to[i] = from[i] * scale[c];
-        moved += from[i] * shift[c];
+  // Of each plane of the weights, kh x kw taps.
+  const channels = Array.from(
+    { length: cout * perGroup },
+    (_, plane) => Math.floor(plane / perGroup / (cout / groups)) * perGroup + (plane % perGroup),
+  );
+  const newBias = bias?.clone() ?? Tensor.zeros([cout]);
+  if (shift.some((t) => t !== 0)) {
+    const taps = elementsOf(weight) as Float32Array;
+    for (let o = 0, i = 0; o < cout; o++) {
+      let moved = newBias.data[o] as number;
+      for (let plane = o * perGroup; plane < (o + 1) * perGroup; plane++) {
+        const t = shift[channels[plane]];
+        for (let tap = 0; tap < kh * kw; tap++, i++) moved += taps[i] * t;
       }
+      newBias.data[o] = moved;
     }
-    newBias.data[o] = moved;
   }
-  return { weight: newWeight, bias: newBias };
+  const factors = Float64Array.from(channels, (c) => scale[c]);
+  return { weight: scaledTensor(weight, factors), bias: newBias };
 }
 
 const canTake = ({ op, attrs, inputs }: Node): boolean =>
