@@ -64,7 +64,9 @@ const bytesOf = ({ data }: Tensor): Bytes =>
 function multiply(a: Float64Array, b: Float64Array): Float64Array {
   const [long, short] = a.length < b.length ? [b, a] : [a, b];
   const run = long.length / short.length;
-  return long.map((factor, k) => factor * short[Math.floor(k / run)]);
+  const all = long.slice();
+  for (let k = 0; k < all.length; k++) all[k] *= short[Math.floor(k / run)];
+  return all;
 }
 
 function read({ bytes, factors }: Stored, { shape, dtype }: Tensor): TypedArray {

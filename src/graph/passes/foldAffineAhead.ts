@@ -19,24 +19,24 @@ export function foldAffineInputs(
   groups: number,
 ): { weight: Tensor; bias: Tensor } {
   const [cout, perGroup, kh, kw] = weight.shape;
-  // Of each plane of the weights, kh x kw taps.
-  const channels = Array.from(
-    { length: cout * perGroup },
-    (_, plane) => Math.floor(plane / perGroup / (cout / groups)) * perGroup + (plane % perGroup),
-  );
+  const first = (o: number): number => Math.floor(o / (cout / groups)) * perGroup;
   const newBias = bias?.clone() ?? Tensor.zeros([cout]);
   if (shift.some((t) => t !== 0)) {
     const taps = elementsOf(weight) as Float32Array;
     for (let o = 0, i = 0; o < cout; o++) {
       let moved = newBias.data[o] as number;
-      for (let plane = o * perGroup; plane < (o + 1) * perGroup; plane++) {
-        const t = shift[channels[plane]];
-        for (let tap = 0; tap < kh * kw; tap++, i++) moved += taps[i] * t;
+      const end = first(o) + perGroup;
+      for (let c = end - perGroup; c < end; c++) {
+        const t = shift[c];
+        for (const stop = i + kh * kw; i < stop; i++) moved += taps[i] * t;
       }
       newBias.data[o] = moved;
     }
   }
-  const factors = Float64Array.from(channels, (c) => scale[c]);
+  const uniform = scale.every((s) => s === scale[0]);
+  const factors = uniform ? scale.slice(0, 1) : new Float64Array(cout * perGroup);
+  for (let o = 0; o < cout && !uniform; o++)
+    factors.set(scale.subarray(first(o), first(o) + perGroup), o * perGroup);
   return { weight: scaledTensor(weight, factors), bias: newBias };
 }
 
