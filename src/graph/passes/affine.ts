@@ -8,6 +8,9 @@ export interface Affine {
   readonly shift: Float64Array;
 }
 
+/** One number for all channels. */
+export const isUniform = (numbers: Float64Array): boolean => numbers.every((n) => n === numbers[0]);
+
 /** What a node does to each of `channels` channels of `from`, its activation apart, if that is all it does. */
 export function affineOf(node: Node, from: Value, channels: number): Affine | undefined {
   if ("residual" in node.attrs) return undefined;

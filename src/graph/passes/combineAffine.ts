@@ -10,7 +10,7 @@ import { Tensor } from "../../core/tensor.js";
 import { batchNormOp } from "../../ops/norm.js";
 import { isImage } from "../../ops/shared.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { type Affine, affineOf } from "./affine.js";
+import { type Affine, affineOf, isUniform } from "./affine.js";
 
 /** First `a`, then `b`. */
 export const composeAffine = (a: Affine, b: Affine): Affine => ({
@@ -26,9 +26,6 @@ function affineNode(node: Node): { from: Value; affine: Affine } | undefined {
   const affine = affineOf(node, from, type.shape[1]);
   return affine && { from, affine };
 }
-
-/** One number for all channels costs nothing where it stands, and may be fused with what is before it. */
-const isUniform = (numbers: Float64Array): boolean => numbers.every((n) => n === numbers[0]);
 
 export const combineAffine = {
   name: "combineAffine",
@@ -51,6 +48,7 @@ export const combineAffine = {
         before.add(link);
         gone.add(link);
       }
+      // One number for all channels costs nothing where it stands, and may be fused with what is before it.
       const uniform = isUniform(affine.scale) && isUniform(affine.shift);
       if (before.size === 0 && (node.op === batchNormOp || uniform)) continue;
       const constant = (numbers: ArrayLike<number>, name: string): Value =>

@@ -9,7 +9,7 @@
 import { elementsOf, scaledTensor } from "../../core/stored.js";
 import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
-import { type Affine, affineOf } from "./affine.js";
+import { type Affine, affineOf, isUniform } from "./affine.js";
 
 /** Weights and bias of a convolution that scales and shifts its input channels itself. */
 export function foldAffineInputs(
@@ -23,19 +23,21 @@ export function foldAffineInputs(
   const newBias = bias?.clone() ?? Tensor.zeros([cout]);
   if (shift.some((t) => t !== 0)) {
     const taps = elementsOf(weight) as Float32Array;
+    // Weights that are multiplied by the same number: of an input channel, or all.
+    const runs = isUniform(shift) ? 1 : perGroup;
+    const length = (perGroup * kh * kw) / runs;
     for (let o = 0, i = 0; o < cout; o++) {
       let moved = newBias.data[o] as number;
-      const end = first(o) + perGroup;
-      for (let c = end - perGroup; c < end; c++) {
-        const t = shift[c];
-        for (const stop = i + kh * kw; i < stop; i++) moved += taps[i] * t;
+      for (let run = 0; run < runs; run++) {
+        let sum = 0;
+        for (const end = i + length; i < end; i++) sum += taps[i];
+        moved += sum * shift[first(o) + run];
       }
       newBias.data[o] = moved;
     }
   }
-  const uniform = scale.every((s) => s === scale[0]);
-  const factors = uniform ? scale.slice(0, 1) : new Float64Array(cout * perGroup);
-  for (let o = 0; o < cout && !uniform; o++)
+  const factors = isUniform(scale) ? scale.slice(0, 1) : new Float64Array(cout * perGroup);
+  for (let o = 0; o < cout && factors.length > 1; o++)
     factors.set(scale.subarray(first(o), first(o) + perGroup), o * perGroup);
   return { weight: scaledTensor(weight, factors), bias: newBias };
 }
