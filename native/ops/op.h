@@ -1,5 +1,5 @@
 // What a native operation is: a factory that looks at one problem (shapes, attributes, constant inputs) and returns a Step,
-// an immutable object that can run any number of times, from several requests at once.
+// an object that does not change once its constants are packed, and can run any number of times, from several requests at once.
 //
 //   MakeStep(problem)   chooses an algorithm                                    (once, when a plan is loaded)
 //   step->PackPart(...) packs a part of the constant weights                    (once each, before the first run)
