@@ -26,6 +26,18 @@ std::vector<double> FilterTransform(const WinogradAxis& axis, int64_t phase) {
   return g;
 }
 
+constexpr int64_t kMostLanes = 64;  // of a panel
+
+// out[lane] = sum over k of factors[k] * from[k * step + lane]
+template <typename T>
+void Combine(const double* factors, int64_t count, const double* from, int64_t step, int64_t lanes, T* out) {
+  double sums[kMostLanes] = {};
+  for (int64_t k = 0; k < count; ++k) {
+    for (int64_t l = 0; l < lanes; ++l) sums[l] += factors[k] * from[k * step + l];
+  }
+  for (int64_t l = 0; l < lanes; ++l) out[l] = static_cast<T>(sums[l]);
+}
+
 }  // namespace
 
 WinogradWeights::WinogradWeights(const Conv& conv, const WinogradAxis& rows, const WinogradAxis& columns)
@@ -75,32 +87,30 @@ void WinogradWeights::PackDirect(const Panel& panel, const float* weight, float*
   }
 }
 
-// G w G^T of the taps of one phase, columns first.
+// G w G^T of the taps of one phase, columns first: of all lanes of a panel at once, so that a coefficient's are written in a row.
 void WinogradWeights::PackPhase(int64_t rowPhase, int64_t columnPhase, const float* weight, float* to) const {
   const std::vector<double> gRows = FilterTransform(rows_, rowPhase), gColumns = FilterTransform(columns_, columnPhase);
   const int64_t kh = rows_.TapsOf(rowPhase), kw = columns_.TapsOf(columnPhase);
   const int64_t rows = rows_.CoefficientsOf(rowPhase), columns = columns_.CoefficientsOf(columnPhase);
-  std::vector<double> half(static_cast<size_t>(kh * columns));
+  std::vector<double> w(static_cast<size_t>(kh * kw * kMostLanes)), half(static_cast<size_t>(kh * columns * kMostLanes));
   for (const Panel& panel : panels_) {
+    const int64_t lanes = LanesOf(panel), filter = inChannels_ * taps();
     for (int64_t c = 0; c < inChannels_; ++c) {
-      for (int64_t l = 0; l < LanesOf(panel); ++l) {
-        const float* w = weight + ((panel.firstBlock * kBlock + l) * inChannels_ + c) * taps() + rowPhase * columns_.kernel + columnPhase;
-        for (int64_t i = 0; i < kh; ++i, w += rows_.stride * columns_.kernel) {
-          for (int64_t x = 0; x < columns; ++x) {
-            double sum = 0;
-            for (int64_t j = 0; j < kw; ++j) sum += gColumns[static_cast<size_t>(x * kw + j)] * static_cast<double>(w[j * columns_.stride]);
-            half[static_cast<size_t>(i * columns + x)] = sum;
-          }
+      const float* first = weight + panel.firstBlock * kBlock * filter + c * taps() + rowPhase * columns_.kernel + columnPhase;
+      for (int64_t i = 0; i < kh; ++i) {
+        double* const row = w.data() + i * kw * kMostLanes;
+        for (int64_t j = 0; j < kw; ++j) {
+          const float* tap = first + i * rows_.stride * columns_.kernel + j * columns_.stride;
+          for (int64_t l = 0; l < lanes; ++l) row[j * kMostLanes + l] = static_cast<double>(tap[l * filter]);
         }
-        for (int64_t y = 0; y < rows; ++y) {
-          for (int64_t x = 0; x < columns; ++x) {
-            double sum = 0;
-            for (int64_t i = 0; i < kh; ++i) sum += gRows[static_cast<size_t>(y * kh + i)] * half[static_cast<size_t>(i * columns + x)];
-            const Product& product = products_[static_cast<size_t>(y * columns_.n + x)];
-            const int64_t phase = rowPhase * columns_.PhasesOf(x) + columnPhase;
-            const int64_t row = (product.begin + c / kBlock * product.perBlock) * unit() + phase * blockChannels_ + c % kBlock;
-            to[panel.products + row * panel.lanes + l] = static_cast<float>(sum);
-          }
+        for (int64_t x = 0; x < columns; ++x) Combine(gColumns.data() + x * kw, kw, row, kMostLanes, lanes, half.data() + (i * columns + x) * kMostLanes);
+      }
+      for (int64_t y = 0; y < rows; ++y) {
+        for (int64_t x = 0; x < columns; ++x) {
+          const Product& product = products_[static_cast<size_t>(y * columns_.n + x)];
+          const int64_t phase = rowPhase * columns_.PhasesOf(x) + columnPhase;
+          const int64_t row = (product.begin + c / kBlock * product.perBlock) * unit() + phase * blockChannels_ + c % kBlock;
+          Combine(gRows.data() + y * kh, kh, half.data() + x * kMostLanes, columns * kMostLanes, lanes, to + panel.products + row * panel.lanes);
         }
       }
     }
