@@ -90,7 +90,7 @@ export interface Program {
 export interface LoadOptions {
   /** Threads of one run; default: the CPUs that this process may use. */
   readonly threads?: number;
-  /** false: no Winograd transforms, every product is summed as it stands. Default true. */
+  /** false: neither Winograd's nor Strassen's sums, every product is summed as it stands. Default true. */
   readonly winograd?: boolean;
   /** true: where a step has several algorithms, the fastest is found by trying them. Default false. */
   readonly tune?: boolean;

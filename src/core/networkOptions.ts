@@ -8,7 +8,10 @@ export interface NetworkRequest extends BackendRequest {
   readonly threads?: number;
   /** false runs the graph as it stands; default true. */
   readonly optimize?: boolean;
-  /** "off": convolutions sum every product as it stands, at half the speed or less and half the rounding error. Default "auto". */
+  /**
+   * "off": convolutions sum every product as it stands, at half the speed or less and half the rounding error, which then depends on the numbers of a
+   * window alone. Default "auto": Winograd's and Strassen's methods need fewer products, of sums over neighbouring pixels.
+   */
   readonly winograd?: "auto" | "off";
   /**
    * true: the algorithm of each convolution is found by trying those that may be the fastest, which takes some milliseconds a layer when a plan is made.
