@@ -1,7 +1,5 @@
 #include "convWinogradWeights.h"
 
-#include "../kernels/winogradPoints.h"
-
 namespace xcorr {
 namespace {
 
