@@ -416,7 +416,7 @@ for (const { isa, available } of nativeIsas()) {
         const nets = (["auto", "off"] as const).map((winograd) =>
           compile(run, x, { backend: "native", isa, threads: 1, winograd }),
         );
-        const [strassen, directly] = nets as [CompiledNetwork, CompiledNetwork];
+        const [strassen, directly] = nets as [(typeof nets)[0], (typeof nets)[0]];
         const steps = strassen.explain({ input: x }).steps;
         expect(steps.map(({ algorithm }) => algorithm)).toContain("strassen");
         const check = (what: string): void => {
