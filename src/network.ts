@@ -59,6 +59,7 @@ export class Network {
   readonly inputs: readonly ValueInfo[];
   /** What run gives. */
   readonly outputs: readonly ValueInfo[];
+  private readonly inputNames: ReadonlySet<string>;
   private readonly source: GraphSource;
   private readonly options: NetworkOptions;
   /** Most recently used last. */
@@ -69,6 +70,7 @@ export class Network {
     this.source = source;
     this.options = options;
     this.inputs = source.inputs;
+    this.inputNames = new Set(source.inputs.map(({ name }) => name));
     this.outputs = source.outputs;
   }
 
@@ -159,15 +161,17 @@ export class Network {
       );
     }
     for (const name of Object.keys(feeds)) {
-      if (this.inputs.some((info) => info.name === name)) continue;
-      const names = this.inputs.map((info) => info.name);
+      if (this.inputNames.has(name)) continue;
+      const names = [...this.inputNames];
       const near = nearest(name, names);
       throw new OptionError(
         `${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`,
       );
     }
     const symbols: Symbols = new Map();
-    return this.inputs.map((info) => checkFeed(where, info, feeds[info.name], symbols));
+    const inputs: Tensor[] = [];
+    for (const info of this.inputs) inputs.push(checkFeed(where, info, feeds[info.name], symbols));
+    return inputs;
   }
 
   /** The program for these inputs and outputs: one that was made before, or a new one. */
@@ -254,17 +258,14 @@ function checkFeed(
       expected(where, `dtype ${info.dtype} for input "${info.name}"`, tensor.dtype),
     );
   }
-  if (
-    tensor.rank !== info.shape.length ||
-    info.shape.some((n, a) => typeof n === "number" && n !== tensor.shape[a])
-  ) {
+  if (!ofForm(tensor.shape, info.shape)) {
     throw new ShapeError(
       expected(where, `shape ${form()} for input "${info.name}"`, showShape(tensor.shape)),
     );
   }
-  info.shape.forEach((symbol, a) => {
+  for (const [a, symbol] of info.shape.entries()) {
     // "?" is a size that the model leaves without a name: nothing ties it to another.
-    if (typeof symbol === "number" || symbol === "?") return;
+    if (typeof symbol === "number" || symbol === "?") continue;
     const bound = symbols.get(symbol);
     if (bound && bound.size !== tensor.shape[a]) {
       throw new ShapeError(
@@ -276,9 +277,16 @@ function checkFeed(
       );
     }
     symbols.set(symbol, { size: tensor.shape[a], input: info.name });
-  });
-  checkData(`${where}, input "${info.name}"`, tensor);
+  }
+  checkData(where, tensor, info.name);
   return tensor;
+}
+
+function ofForm(shape: readonly number[], form: ValueInfo["shape"]): boolean {
+  if (shape.length !== form.length) return false;
+  for (let a = 0; a < shape.length; a++)
+    if (typeof form[a] === "number" && form[a] !== shape[a]) return false;
+  return true;
 }
 
 /** Whether a plan was made for such inputs (whose dtypes the model fixes) and outputs. */
@@ -306,5 +314,8 @@ function holdsFor(baked: ReadonlyMap<number, Tensor>, inputs: readonly Tensor[])
   return true;
 }
 
-const named = (names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> =>
-  Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
+function named(names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> {
+  const result: Record<string, Tensor> = {};
+  for (let k = 0; k < names.length; k++) result[names[k]] = tensors[k];
+  return result;
+}

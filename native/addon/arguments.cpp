@@ -10,8 +10,9 @@ namespace {
 [[noreturn]] void Fail(Napi::Env env, const std::string& message) { throw Napi::TypeError::New(env, "xcorr addon: " + message); }
 
 double Number(const Napi::Value& value, const char* what) {
-  if (!value.IsNumber()) Fail(value.Env(), std::string("expected a number for ") + what);
-  return value.As<Napi::Number>().DoubleValue();
+  double number;
+  if (napi_get_value_double(value.Env(), value, &number) != napi_ok) Fail(value.Env(), std::string("expected a number for ") + what);
+  return number;
 }
 
 int64_t Integer(const Napi::Value& value, const char* what) {
@@ -73,6 +74,20 @@ std::vector<size_t> ReadPlaces(const Napi::Value& value, size_t limit) {
   return places;
 }
 
+size_t BytesEach(napi_typedarray_type type) {
+  switch (type) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: return 1;
+    case napi_int16_array:
+    case napi_uint16_array: return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array: return 4;
+    default: return 8;
+  }
+}
+
 // A typed array or { file, offset }; factors: a Float64Array or undefined.
 Constant ReadConstant(const Napi::Value& value, const Napi::Value& factors, const TensorDesc& type) {
   const size_t bytes = type.Bytes();
@@ -94,16 +109,13 @@ Constant ReadConstant(const Napi::Value& value, const Napi::Value& factors, cons
 }  // namespace
 
 void* BytesOf(const Napi::Value& value, size_t bytes, const char* what) {
-  if (!value.IsTypedArray()) Fail(value.Env(), std::string("expected a typed array for ") + what);
   napi_typedarray_type type;
   size_t length;
   void* data;
-  napi_value buffer;
-  size_t offset;
-  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, &buffer, &offset) != napi_ok) {
-    Fail(value.Env(), std::string("expected a readable typed array for ") + what);
+  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok) {
+    Fail(value.Env(), std::string("expected a typed array for ") + what);
   }
-  const size_t have = value.As<Napi::TypedArray>().ByteLength();
+  const size_t have = length * BytesEach(type);
   if (have != bytes || (bytes != 0 && data == nullptr)) {
     Fail(value.Env(), "expected " + std::to_string(bytes) + " bytes for " + what + ", got " + std::to_string(have));
   }

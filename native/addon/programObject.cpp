@@ -63,7 +63,6 @@ struct Pace {
 };
 
 using ArenaHolder = std::shared_ptr<ArenaState>;
-constexpr napi_type_tag kArenaTag = {0x7863'6f72'7261'7265ULL, 0x6e61'2d73'7461'7465ULL};
 
 class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
  public:
@@ -106,49 +105,49 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   void Free(Napi::Env env) {
     if (!program_) return;
+    arenas_.clear();
     program_.reset();
     Napi::MemoryManagement::AdjustExternalMemory(env, -held_);
   }
 
-  // () -> arena
+  // () -> arena: its place among the program's
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     Get(env);
     try {
-      auto* holder = new ArenaHolder(std::make_shared<ArenaState>(program_));
-      const auto arena = Napi::External<ArenaHolder>::New(env, holder, [](Napi::Env, ArenaHolder* h) { delete h; });
-      arena.TypeTag(&kArenaTag);
-      return arena;
+      const auto free = std::find(arenas_.begin(), arenas_.end(), nullptr);
+      const size_t place = static_cast<size_t>(free - arenas_.begin());
+      auto arena = std::make_shared<ArenaState>(program_);
+      if (free == arenas_.end()) arenas_.push_back(std::move(arena));
+      else *free = std::move(arena);
+      return Napi::Number::New(env, static_cast<double>(place));
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
     }
   }
 
-  ArenaHolder& Holder(const Napi::Value& value) {
-    if (!value.IsExternal() || !value.As<Napi::External<ArenaHolder>>().CheckTypeTag(&kArenaTag)) {
-      throw Napi::TypeError::New(value.Env(), "xcorr addon: expected an arena");
-    }
-    return *value.As<Napi::External<ArenaHolder>>().Data();
-  }
+  ArenaHolder& Holder(const Napi::Value& value) { return arenas_[ReadIndex(value, arenas_.size(), "an arena")]; }
 
   ArenaState& Idle(const Napi::Value& value) {
     ArenaHolder& holder = Holder(value);
-    if (!holder || holder->program != program_ || holder->busy) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected an idle arena of this program");
+    if (!holder || holder->busy) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected an idle arena of this program");
     return *holder;
   }
 
   // (arena, [typed array per input]): a run begins
   Napi::Value Begin(const Napi::CallbackInfo& info) {
-    Bring(Idle(info[0]), ReadInputs(info[1]), false);
+    Bring(Idle(info[0]), ReadArrays(info[1], Get(info.Env()).inputs()), false);
     return info.Env().Undefined();
   }
 
-  std::vector<void*> ReadInputs(const Napi::Value& value) {
-    const Program& program = Get(value.Env());
-    const Napi::Array list = value.As<Napi::Array>();
-    if (!value.IsArray() || list.Length() != program.inputs().size()) throw Napi::TypeError::New(value.Env(), "xcorr addon: expected one typed array per input");
+  // Where the elements of typed arrays are, one per value.
+  std::vector<void*> ReadArrays(const Napi::Value& list, const std::vector<size_t>& values) {
     std::vector<void*> data;
-    for (size_t value : program.inputs()) data.push_back(BytesOf(list.Get(static_cast<uint32_t>(data.size())), PlainBytes(program, value), "an input"));
+    if (list.IsUndefined()) return data;
+    const Napi::Array arrays = list.As<Napi::Array>();
+    if (!list.IsArray() || arrays.Length() != values.size()) throw Napi::TypeError::New(list.Env(), "xcorr addon: expected a typed array per input or result");
+    data.reserve(values.size());
+    for (size_t value : values) data.push_back(BytesOf(arrays.Get(static_cast<uint32_t>(data.size())), PlainBytes(*program_, value), "an input or a result"));
     return data;
   }
 
@@ -164,12 +163,11 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   struct Range {
     size_t first, last;
-    bool finish;  // results are wanted
   };
-  // (arena, first, last, finish)
+  // (arena, first, last)
   Range ReadRange(const Napi::CallbackInfo& info) {
     const Program& program = Get(info.Env());
-    const Range range = {ReadIndex(info[1], program.stepCount() + 1, "a step"), ReadIndex(info[2], program.stepCount() + 1, "a step"), info[3].ToBoolean()};
+    const Range range = {ReadIndex(info[1], program.stepCount() + 1, "a step"), ReadIndex(info[2], program.stepCount() + 1, "a step")};
     for (size_t s = range.first; s < range.last; ++s) {
       if (!program.has(s)) throw Napi::Error::New(info.Env(), "xcorr addon: no native kernel for step " + std::to_string(s));
     }
@@ -199,19 +197,19 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     }
     program.Recall(state.arena);
     const auto took = std::chrono::steady_clock::now() - before;
-    if (ended && range.finish) {
+    if (ended && !into.empty()) {
       pace.alone.Took(took);
       pace.atOnce.Took(took);
     }
     return ended;
   }
 
-  // Where a run at once puts its results. Large ones lie in kept memory if `kept`.
+  // Where an asynchronous run at once puts its results.
   struct Results {
-    Results(Napi::Env env, const Program& program, bool wanted, bool kept) : list(Napi::Array::New(env)) {
+    Results(Napi::Env env, const Program& program, bool wanted) : list(Napi::Array::New(env)) {
       for (size_t k = 0; wanted && k < program.results().size(); ++k) {
         const size_t bytes = PlainBytes(program, program.results()[k]);
-        const Napi::ArrayBuffer buffer = kept && bytes >= kLargeResult ? Adopt(env, TakeResultMemory(bytes)) : Napi::ArrayBuffer::New(env, bytes);
+        const Napi::ArrayBuffer buffer = bytes >= kLargeResult ? Adopt(env, TakeResultMemory(bytes)) : Napi::ArrayBuffer::New(env, bytes);
         list.Set(static_cast<uint32_t>(k), buffer);
         into.push_back(Napi::ArrayBuffer(buffer).Data());
       }
@@ -270,15 +268,14 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return copy;
   }
 
-  // (arena, first, last, finish, inputs?) -> ArrayBuffer per result if finish. All of them V8's own: a loop of such calls may never let the
-  // event loop turn.
+  // (arena, first, last, results?, inputs?). The results' memory is V8's own: a loop of such calls may never let the event loop turn.
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
     const Range range = ReadRange(info);
     ArenaState& state = Idle(info[0]);
-    const Results results(info.Env(), *program_, range.finish, false);
-    if (info[4].IsArray()) Bring(state, ReadInputs(info[4]), true);
-    Execute(state, range, threads_, *pace_, false, results.into);
-    return results.list;
+    const std::vector<void*> results = ReadArrays(info[3], program_->results()), inputs = ReadArrays(info[4], program_->inputs());
+    if (!info[4].IsUndefined()) Bring(state, inputs, true);
+    Execute(state, range, threads_, *pace_, false, results);
+    return info.Env().Undefined();
   }
 
   // (arena, first, last, finish, inputs?, timed) -> false if it was cancelled, else as run; at once, or a promise of it
@@ -286,15 +283,15 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     const Napi::Env env = info.Env();
     const Range range = ReadRange(info);
     ArenaState& state = Idle(info[0]);
-    const bool begins = info[4].IsArray(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
-    const std::vector<void*> inputs = begins ? ReadInputs(info[4]) : std::vector<void*>();
+    const bool finish = info[3].ToBoolean(), begins = !info[4].IsUndefined(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
+    const std::vector<void*> inputs = ReadArrays(info[4], program_->inputs());
     try {
       if (!atOnce) {
-        auto large = std::make_shared<LargeResults>(*program_, range.finish);
+        auto large = std::make_shared<LargeResults>(*program_, finish);
         if (begins) Bring(state, inputs, false);
         return RunElsewhere(env, Holder(info[0]), range, timed, large);
       }
-      const Results results(env, *program_, range.finish, true);
+      const Results results(env, *program_, finish);
       if (begins) Bring(state, inputs, true);
       if (Execute(state, range, threads_, *pace_, timed, results.into)) return results.list;
       return Napi::Boolean::New(env, false);
@@ -395,6 +392,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   }
 
   std::shared_ptr<Program> program_;
+  std::vector<ArenaHolder> arenas_;
   int threads_ = 1;
   std::shared_ptr<Pace> pace_;
   int64_t held_ = 0;

@@ -45,8 +45,8 @@ export interface NativeStepInfo {
   readonly declined: string;
 }
 
-/** The memory of one run. */
-export type Arena = { readonly __arena: never };
+/** The memory of one run, by its number. */
+export type Arena = number;
 
 /** A loaded plan. Methods take indices of Plan.values and ranges of Plan.steps. */
 export interface NativeProgram {
@@ -57,17 +57,20 @@ export interface NativeProgram {
   write(arena: Arena, value: number, data: TypedArray): void;
   read(arena: Arena, value: number, into: TypedArray): void;
   /**
-   * Steps first .. last - 1; the results' elements if `finish`. With `inputs` a run begins: what ends before this returns reads them where
-   * they are.
+   * Steps first .. last - 1, then the results' elements into `results`, if there are any. With `inputs` a run begins: what ends before this
+   * returns reads them where they are.
    */
   run(
     arena: Arena,
     first: number,
     last: number,
-    finish: boolean,
-    inputs?: readonly TypedArray[],
-  ): ArrayBuffer[];
-  /** Off the calling thread, unless such runs have taken less than it takes to hand them over. false if it was cancelled. */
+    results: readonly TypedArray[] | undefined,
+    inputs: readonly TypedArray[] | undefined,
+  ): void;
+  /**
+   * Off the calling thread, unless such runs have taken less than it takes to hand them over. The results' elements if `finish`; false if it was
+   * cancelled.
+   */
   runAsync(
     arena: Arena,
     first: number,

@@ -12,7 +12,7 @@ import type {
 } from "../core/backend.js";
 import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
-import type { OpDef } from "../core/op.js";
+import type { OpDef, TensorType } from "../core/op.js";
 import { sizeOf } from "../core/shape.js";
 import { storedIn } from "../core/stored.js";
 import { Tensor } from "../core/tensor.js";
@@ -87,9 +87,8 @@ const MAX_IDLE_ARENAS = 4;
 const MOST_WITHOUT_TURN = 1;
 let turned = 0;
 
-/** Lets the event loop turn, if it has not for a while. */
+/** Lets the event loop turn. */
 async function turn(): Promise<void> {
-  if (performance.now() - turned < MOST_WITHOUT_TURN) return;
   await new Promise(setImmediate);
   turned = performance.now();
 }
@@ -109,6 +108,8 @@ class NativePlanProgram implements Program {
   private readonly whole: boolean;
   /** Outputs that the run makes: neither constants nor inputs. */
   private readonly made: readonly number[];
+  /** Some outputs are inputs. */
+  private readonly passes: boolean;
   /** Arenas of runs that are over, for the next ones. */
   private readonly idle: Arena[] = [];
   private disposed = false;
@@ -127,6 +128,7 @@ class NativePlanProgram implements Program {
         !plan.inputs.includes(value) &&
         plan.outputs.indexOf(value) === k,
     );
+    this.passes = plan.outputs.some((value) => plan.inputs.includes(value));
     this.program = new addon.Program(
       {
         arenaBytes: plan.arenaBytes,
@@ -157,12 +159,13 @@ class NativePlanProgram implements Program {
   }
 
   run(inputs: readonly Tensor[]): Tensor[] {
-    const { arena, given } = this.begin(inputs);
+    const data = inputs.map((t) => t.data);
+    const arena = this.begin(data);
     try {
-      let made: ArrayBuffer[] = [];
+      const made = this.made.map((value) => emptyOf(this.plan.values[value].type));
       for (const { first, last, native } of this.segments) {
-        const finish = last === this.plan.steps.length;
-        if (native) made = this.program.run(arena, first, last, finish, given);
+        const results = last === this.plan.steps.length ? made : undefined;
+        if (native) this.program.run(arena, first, last, results, this.whole ? data : undefined);
         else this.runReference(arena, first);
       }
       return this.results(made, inputs);
@@ -171,12 +174,13 @@ class NativePlanProgram implements Program {
     }
   }
 
-  async runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Promise<Tensor[]> {
-    return (await this.runSegments(inputs, false, signal)).outputs;
+  runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Promise<Tensor[]> {
+    return this.runSegments(inputs, signal);
   }
 
   async profile(inputs: readonly Tensor[]): Promise<{ outputs: Tensor[]; steps: StepProfile[] }> {
-    const { outputs, times } = await this.runSegments(inputs, true);
+    const times = new Array<number>(this.plan.steps.length).fill(0);
+    const outputs = await this.runSegments(inputs, undefined, times);
     return { outputs, steps: this.steps().map((step, s) => ({ ...step, ms: times[s] })) };
   }
 
@@ -198,53 +202,51 @@ class NativePlanProgram implements Program {
     if (this.running === 0) this.program.dispose();
   }
 
+  /** A run off the calling thread, or at once if it is short; `times` takes its steps' milliseconds. */
   private async runSegments(
     inputs: readonly Tensor[],
-    timed: boolean,
     signal?: AbortSignal,
-  ): Promise<{ outputs: Tensor[]; times: number[] }> {
-    const { arena, given } = this.begin(inputs);
+    times?: number[],
+  ): Promise<Tensor[]> {
+    const data = inputs.map((t) => t.data);
+    const arena = this.begin(data);
     // Outputs that are inputs themselves must be taken before the caller may change them.
-    const taken = inputs.map((t, k) =>
-      this.plan.outputs.includes(this.plan.inputs[k]) ? t.clone() : t,
-    );
-    const times = new Array<number>(timed ? this.plan.steps.length : 0).fill(0);
+    const taken = this.passes ? inputs.map((t) => t.clone()) : inputs;
+    const given = this.whole ? data : undefined;
     const cancel = () => this.program.cancel(arena);
     signal?.addEventListener("abort", cancel);
     try {
-      let made: ArrayBuffer[] = [];
+      let made: TypedArray[] = [];
       for (const { first, last, native } of this.segments) {
         if (native) {
           const finish = last === this.plan.steps.length;
+          const timed = times !== undefined;
           const running = this.program.runAsync(arena, first, last, finish, given, timed);
           const ran = running instanceof Promise ? await running : running;
-          if (running === ran) await turn();
-          if (ran && finish) made = ran;
-          if (timed)
-            this.program.times(arena).forEach((ms, s) => {
-              if (s >= first && s < last) times[s] = ms;
-            });
+          if (running === ran && performance.now() - turned > MOST_WITHOUT_TURN) await turn();
+          if (ran && finish) made = ran.map((buffer, k) => this.viewOf(this.made[k], buffer));
+          if (times)
+            times.splice(first, last - first, ...this.program.times(arena).slice(first, last));
         } else {
           const before = performance.now();
           this.runReference(arena, first);
-          times[first] = performance.now() - before;
+          if (times) times[first] = performance.now() - before;
         }
         signal?.throwIfAborted();
       }
-      return { outputs: this.results(made, taken), times };
+      return this.results(made, taken);
     } finally {
       signal?.removeEventListener("abort", cancel);
       this.end(arena);
     }
   }
 
-  /** An arena for a run, and the inputs that the run is still to be given: copied, they would be read once more for nothing. */
-  private begin(inputs: readonly Tensor[]): { arena: Arena; given?: TypedArray[] } {
+  /** An arena for a run, with the inputs' elements; those of a run in one call are given to that: copied, they would be read twice. */
+  private begin(data: readonly TypedArray[]): Arena {
     if (this.disposed)
       throw new DisposedError(
         "program: expected one in use, got one after dispose(); load it again",
       );
-    const data = inputs.map((t) => t.data);
     const arena = this.idle.pop() ?? this.program.open();
     try {
       if (!this.whole) this.program.begin(arena, data);
@@ -253,7 +255,7 @@ class NativePlanProgram implements Program {
       throw error;
     }
     this.running++;
-    return this.whole ? { arena, given: data } : { arena };
+    return arena;
   }
 
   private end(arena: Arena): void {
@@ -278,31 +280,32 @@ class NativePlanProgram implements Program {
   private value(arena: Arena, index: number): Tensor {
     const { type, constant } = this.plan.values[index];
     if (constant) return constant;
-    const tensor = new Tensor(
-      new DTYPES[type.dtype].array(sizeOf(type.shape)),
-      type.shape,
-      type.dtype,
-    );
+    const tensor = new Tensor(emptyOf(type), type.shape, type.dtype);
     this.program.read(arena, index, tensor.data);
     return tensor;
   }
 
+  private viewOf(value: number, buffer: ArrayBuffer): TypedArray {
+    const { dtype, shape } = this.plan.values[value].type;
+    return DTYPES[dtype].view(buffer, 0, sizeOf(shape));
+  }
+
   /** The outputs in order, from what the run made. */
-  private results(made: readonly ArrayBuffer[], inputs: readonly Tensor[]): Tensor[] {
+  private results(made: readonly TypedArray[], inputs: readonly Tensor[]): Tensor[] {
     return this.plan.outputs.map((index, k) => {
       const input = this.plan.inputs.indexOf(index);
       if (input >= 0) return inputs[input].clone();
       const { type, constant } = this.plan.values[index];
       if (constant) return constant.clone();
-      const place = this.made.indexOf(index);
-      const view: unknown = DTYPES[type.dtype].array;
-      const data = new (view as new (buffer: ArrayBuffer) => TypedArray)(made[place]);
-      const tensor = new Tensor(data, type.shape, type.dtype);
+      const tensor = new Tensor(made[this.made.indexOf(index)], type.shape, type.dtype);
       // The same value under two names: each its own.
       return this.plan.outputs.indexOf(index) === k ? tensor : tensor.clone();
     });
   }
 }
+
+const emptyOf = ({ dtype, shape }: TensorType): TypedArray =>
+  new DTYPES[dtype].array(sizeOf(shape));
 
 function segmentsOf(infos: readonly NativeStepInfo[]): Segment[] {
   const segments: Segment[] = [];

@@ -21,8 +21,11 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
-export const sameShape = (a: Shape, b: Shape): boolean =>
-  a.length === b.length && a.every((n, axis) => n === b[axis]);
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
+}
 
 /** A shape that a tensor can have, or a ShapeError: non-negative integers whose product is a safe size. */
 export function checkShape(where: string, shape: unknown): asserts shape is Shape {

@@ -78,8 +78,14 @@ export class Tensor implements TensorType {
       type === "float16" && natural === "float16"
         ? new Uint16Array(data.buffer, data.byteOffset, data.length)
         : data;
-    this.shape = Object.freeze([...shape]);
+    this.shape = Object.freeze(shape.slice());
     this.dtype = type;
+    const { resizable, growable } = data.buffer as { resizable?: boolean; growable?: boolean };
+    if (resizable || growable) {
+      throw new TensorError(
+        expected("Tensor", "a buffer of fixed length", "a resizable one", "copy it: data.slice()"),
+      );
+    }
     checkData("Tensor", this);
   }
 
@@ -285,21 +291,16 @@ function recordView(
   return view;
 }
 
-/** Throws if a tensor's memory cannot be used now: detached, resized, or resizable by somebody else. */
-export function checkData(where: string, tensor: Tensor): void {
+/** Throws if a tensor's memory cannot be used now: it was detached since. */
+export function checkData(where: string, tensor: Tensor, input?: string): void {
   const { data, shape, dtype } = tensor;
-  const buffer = data.buffer as ArrayBufferLike & { resizable?: boolean; growable?: boolean };
-  if (buffer.resizable || buffer.growable) {
-    throw new TensorError(
-      expected(where, "a buffer of fixed length", "a resizable one", "copy it: data.slice()"),
-    );
-  }
   if (data.length === sizeOf(shape)) return;
+  const place = input === undefined ? where : `${where}, input "${input}"`;
   // A view on a detached buffer has length 0; a tensor is never made of one, so this is what happened since.
-  if (data.length === 0 && buffer.byteLength === 0) {
+  if (data.length === 0 && data.buffer.byteLength === 0) {
     throw new TensorError(
       expected(
-        where,
+        place,
         `${sizeOf(shape)} elements for shape ${showShape(shape)}`,
         "an empty or detached buffer",
         "was it transferred to a worker?",
@@ -308,7 +309,7 @@ export function checkData(where: string, tensor: Tensor): void {
   }
   throw new ShapeError(
     expected(
-      where,
+      place,
       `${sizeOf(shape)} elements for shape ${showShape(shape)} (${dtype})`,
       String(data.length),
     ),
