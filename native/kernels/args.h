@@ -67,6 +67,24 @@ struct PlanesTileArgs {
   Activation activation;
 };
 
+// The same for `rows` output rows of one channel together: each row of the input is loaded once for all of them. Vector v of output row r lies at
+// outAt[v] + r * outRow, and reads from inAt[v] + r * inRow. Taps are inputs x kh x kw, row after row; channels of the input are inPlane apart.
+struct PlanesRowsArgs {
+  const float* in;
+  const ptrdiff_t* inAt;  // [vecs], of the first row
+  int vecs;               // 1 .. KernelTable::planeRowVecs
+  int rows;               // 1 .. KernelTable::planeRows, at most kh
+  ptrdiff_t inRow, inPlane;
+  int64_t inputs, kh, kw;
+  ptrdiff_t dilation;  // of columns
+  const float* weights;
+  float bias;
+  float* out;
+  const ptrdiff_t* outAt;  // [vecs], of the first row
+  ptrdiff_t outRow;
+  Activation activation;
+};
+
 // `rows` output rows of a convolution in which every lane has weights of its own, on one panel of KernelTable::panelBlocks blocks of 8 channels.
 //
 //   out[r][x][lane] = activation(bias[lane] + residual[same place] + sum over u, i, j of

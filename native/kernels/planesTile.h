@@ -20,6 +20,30 @@ constexpr int kPlaneOuts = 6;
 constexpr int PlaneVecs(int outs) { return outs == 1 ? 8 : outs == 2 ? 4 : outs == 3 ? 3 : 2; }
 #endif
 
+// Vector v of output o goes to out[o * outPlane + outAt[v]].
+template <int kOuts, int kVecs>
+[[gnu::always_inline]] inline void StorePlanes(const Vec (&acc)[kOuts][kVecs], float* out, ptrdiff_t outPlane, const ptrdiff_t* outAt, const Activation& activation) {
+  const bool clips = activation.kind == ActivationKind::kClip && !activation.affine;
+  const bool other = activation.kind != ActivationKind::kNone && !clips;
+  float before[kOuts * kVecs * kLanes];
+  const Vec low = Set<Vec>(activation.a), high = Set<Vec>(activation.b);
+#pragma GCC unroll 16
+  for (int o = 0; o < kOuts; ++o) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      Vec y = acc[o][v];
+      if (clips) y = Min(high, Max(low, y));
+      if (!other) Store(y, out + o * outPlane + outAt[v]);
+      else Store(y, before + (o * kVecs + v) * kLanes);
+    }
+  }
+  if (!other) return;
+  // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
+  for (int o = 0; o < kOuts; ++o) {
+    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), activation), out + o * outPlane + outAt[v]);
+  }
+}
+
 template <int kOuts, int kVecs>
 void RunPlanesTile(const PlanesTileArgs& args) {
   const float* in[kVecs];
@@ -43,25 +67,7 @@ void RunPlanesTile(const PlanesTileArgs& args) {
       for (int v = 0; v < kVecs; ++v) acc[o][v] = MulAdd(x[v], weight, acc[o][v]);
     }
   }
-  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
-  const bool other = args.activation.kind != ActivationKind::kNone && !clips;
-  float before[kOuts * kVecs * kLanes];
-  const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b);
-#pragma GCC unroll 16
-  for (int o = 0; o < kOuts; ++o) {
-#pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) {
-      Vec y = acc[o][v];
-      if (clips) y = Min(high, Max(low, y));
-      if (!other) Store(y, args.out + o * args.outPlane + args.outAt[v]);
-      else Store(y, before + (o * kVecs + v) * kLanes);
-    }
-  }
-  if (!other) return;
-  // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
-  for (int o = 0; o < kOuts; ++o) {
-    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), args.activation), args.out + o * args.outPlane + args.outAt[v]);
-  }
+  StorePlanes(acc, args.out, args.outPlane, args.outAt, args.activation);
 }
 
 template <int kOuts, int kVecs>

@@ -10,6 +10,7 @@
 #include "lanewise.h"
 #include "layout.h"
 #include "peak.h"
+#include "planesRows.h"
 #include "planesTile.h"
 #include "pool.h"
 #include "responseNorm.h"
@@ -24,7 +25,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, kPanelBlocks, LanewiseRows,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, kPlaneRows, kPlaneRowVecs, kPanelBlocks, LanewiseRows,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

@@ -1,4 +1,4 @@
-// conv2d of plain images of few channels, stride 1, without blocks (kernels/planesTile.h): filters of grey or RGB pictures.
+// conv2d of plain images of few channels, stride 1, without blocks (kernels/planesTile.h, planesRows.h): filters of grey or RGB pictures.
 //
 // A task is a run of rows. It copies the rows that it reads, with their padding, to where they stay in the nearest caches.
 #include <algorithm>
@@ -20,7 +20,10 @@ class Planes : public ConvStep {
     const int64_t reach = (conv_.kh - 1) * conv_.dilation[0];
     const int64_t fits = kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach;
     const int64_t wanted = (out_.h * conv_.groups + kFewTasks - 1) / kFewTasks;
-    rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
+    if (out_.c == 1 && conv_.dilation[0] == 1 && !narrow()) together_ = std::min<int64_t>(conv_.table.planeRows, conv_.kh);
+    rows_ = std::min(fits, wanted);
+    if (rows_ > together_) rows_ -= rows_ % together_;
+    rows_ = std::clamp<int64_t>(rows_, 1, out_.h);
     copiedRows_ = rows_ + reach;
     for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
@@ -62,7 +65,8 @@ class Planes : public ConvStep {
         const float* plane = in + (group * conv_.inPerGroup + c) * in_.plane();
         CopyRows(plane, in_.h, in_.w, first - conv_.padding.top, read, conv_.padding.left, rowFloats_, copy + c * copiedRows_ * rowFloats_);
       }
-      for (int64_t p = 0; p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
+      if (together_ > 1) RunRows(first, rows, packed, copy, out);
+      for (int64_t p = 0; together_ == 1 && p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
     });
   }
 
@@ -78,6 +82,34 @@ class Planes : public ConvStep {
   Range Outs(int64_t group, int64_t panel) const {
     const int64_t begin = group * conv_.outPerGroup;
     return {begin + conv_.outPerGroup * panel / panels_, begin + conv_.outPerGroup * (panel + 1) / panels_};
+  }
+
+  // One output channel: some rows at a time.
+  void RunRows(int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
+    PlanesRowsArgs args = {};
+    args.inRow = rowFloats_;
+    args.inPlane = copiedRows_ * rowFloats_;
+    args.inputs = conv_.inPerGroup;
+    args.kh = conv_.kh;
+    args.kw = conv_.kw;
+    args.dilation = conv_.dilation[1];
+    args.bias = packed[0];
+    args.weights = packed + 1;
+    args.outRow = out_.w;
+    args.activation = conv_.epilogue.fused;
+    const int64_t most = conv_.table.planeRowVecs, tiles = (vecsPerRow_ + most - 1) / most;
+    for (int64_t y = 0; y < rows; y += args.rows) {
+      args.rows = static_cast<int>(std::min(together_, rows - y));
+      args.in = copy + y * rowFloats_;
+      args.out = out + (first + y) * out_.w;
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t v = vecsPerRow_ * t / tiles;
+        args.vecs = static_cast<int>(vecsPerRow_ * (t + 1) / tiles - v);
+        args.inAt = inAt_.data() + v;
+        args.outAt = outAt_.data() + v;
+        conv_.table.PlanesRows(args);
+      }
+    }
   }
 
   void RunPanel(Range outs, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
@@ -110,9 +142,9 @@ class Planes : public ConvStep {
     }
   }
 
-  static constexpr int64_t kCopyBytes = 96 << 10, kFewTasks = 16;
+  static constexpr int64_t kCopyBytes = 224 << 10, kFewTasks = 16;
 
-  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_;
+  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_, together_ = 1;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
 };
 

@@ -173,6 +173,35 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
   }
 }
 
+void TestPlanesRows(const KernelTable& table, int vecs, int rows, int kernel, bool relu) {
+  const ptrdiff_t lanes = table.lanes, inRow = (vecs + 3) * lanes, inPlane = inRow * (rows + kernel), outRow = vecs * lanes + 8, dilation = relu ? 2 : 1;
+  const ptrdiff_t width = 3;
+  const std::vector<float> in = Fill(static_cast<size_t>(2 * inPlane + 64)), weights = Fill(static_cast<size_t>(2 * kernel * width));
+  std::vector<ptrdiff_t> at;
+  for (int v = 0; v < vecs; ++v) at.push_back(v * lanes);
+  xcorr::Activation activation;
+  if (relu) {
+    activation.kind = xcorr::ActivationKind::kClip;
+    activation.b = INFINITY;
+  }
+  std::vector<float> out(static_cast<size_t>(rows * outRow), kGuard);
+  table.PlanesRows({in.data(), at.data(), vecs, rows, inRow, inPlane, 2, kernel, width, dilation, weights.data(), 3.0f, out.data(), at.data(), outRow, activation});
+  for (ptrdiff_t r = 0; r < rows; ++r) {
+    for (ptrdiff_t x = 0; x < vecs * lanes; ++x) {
+      double sum = 3;
+      for (ptrdiff_t c = 0; c < 2; ++c) {
+        for (ptrdiff_t i = 0; i < kernel; ++i) {
+          for (ptrdiff_t j = 0; j < width; ++j) {
+            sum += static_cast<double>(in[static_cast<size_t>(c * inPlane + (r + i) * inRow + x + j * dilation)]) * weights[static_cast<size_t>((c * kernel + i) * width + j)];
+          }
+        }
+      }
+      Expect(out[static_cast<size_t>(r * outRow + x)], relu && sum < 0 ? 0 : sum, table, "PlanesRows");
+    }
+    Expect(out[static_cast<size_t>(r * outRow + vecs * lanes)], kGuard, table, "PlanesRows guard");
+  }
+}
+
 // An image of `height` x `width` with `pad` around it; units 0: depthwise, else input channels per group.
 void TestLanewise(const KernelTable& table, int height, int width, int kernel, int stride, int dilation, int units, int pad, int blocks) {
   const int64_t reach = (kernel - 1) * dilation + 1;
@@ -366,6 +395,11 @@ int main() {
     for (int vecs = 1; vecs <= 8; ++vecs) {
       for (int outs = 1; outs <= table->planeOuts; ++outs) {
         if (vecs <= table->PlaneVecs(outs)) TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
+      }
+    }
+    for (int vecs = 1; vecs <= table->planeRowVecs; ++vecs) {
+      for (int rows = 1; rows <= table->planeRows; ++rows) {
+        for (int kernel : {rows, rows + 1, 7}) TestPlanesRows(*table, vecs, rows, kernel, kernel == 7);
       }
     }
     for (int width : {1, 2, 3, 5, 8, 19}) {
