@@ -425,7 +425,7 @@ for (const { isa, available } of nativeIsas()) {
           ) as [Float32Array, Float32Array];
           // A huge value may take what is smaller from the sums that it takes part in, but not make them infinite.
           const same = (i: number) =>
-            x.data.includes(1e38)
+            (x.data as Float32Array).includes(1e38)
               ? Number.isFinite(got[i]) === Number.isFinite(wanted[i])
               : Object.is(got[i], wanted[i]);
           const wrong = wanted.findIndex((_, i) => !same(i));
