@@ -316,6 +316,11 @@ function holdsFor(baked: ReadonlyMap<number, Tensor>, inputs: readonly Tensor[])
 
 function named(names: readonly string[], tensors: readonly Tensor[]): Record<string, Tensor> {
   const result: Record<string, Tensor> = {};
-  for (let k = 0; k < names.length; k++) result[names[k]] = tensors[k];
+  for (let k = 0; k < names.length; k++) {
+    // The one name that an assignment takes for something else.
+    if (names[k] === "__proto__")
+      return Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
+    result[names[k]] = tensors[k];
+  }
   return result;
 }
