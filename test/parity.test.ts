@@ -56,21 +56,6 @@ convs.push(
   conv([1, 19, 9, 10], [19, 1, 3, 3], { groups: 19, padding: 1 }),
   conv([1, 16, 9, 10], [16, 1, 5, 5], { groups: 16, padding: 2, stride: 2 }),
   conv([1, 5, 9, 10], [15, 1, 3, 3], { groups: 5, padding: 1 }),
-  // Panels of plain images in several strips, their last blocks not full.
-  conv([2, 27, 61, 53], [27, 1, 3, 3], { groups: 27, padding: [2, 0, 1, 1] }),
-  conv([1, 20, 75, 90], [20, 1, 5, 5], { groups: 20, padding: 2, stride: 2 }),
-  conv([1, 12, 40, 70], [12, 1, 3, 3], { groups: 12, padding: 4, dilation: 3, stride: [2, 1] }),
-  conv([1, 9, 2, 3], [9, 1, 3, 3], { groups: 9, padding: 6, stride: 2 }),
-  {
-    name: "depthwise conv2d with a residual",
-    inputs: [
-      [2, 21, 40, 37],
-      [21, 1, 3, 3],
-      [2, 21, 40, 37],
-    ],
-    run: (x, w, residual) => F.relu(F.add(F.conv2d(x, w, { groups: 21, padding: 1 }), residual)),
-    exact: true,
-  },
   conv([1, 32, 9, 10], [32, 4, 3, 3], { groups: 8, padding: 1 }),
   conv([1, 24, 9, 10], [24, 8, 3, 3], { groups: 3, padding: 1, stride: 2 }),
   conv([2, 18, 7, 9], [36, 2, 5, 5], { groups: 9, padding: 2 }),

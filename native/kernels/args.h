@@ -217,7 +217,7 @@ struct LayoutArgs {
   ptrdiff_t plane;
   int64_t pixels;
   int lanes;
-  ptrdiff_t ahead;  // planes are asked for this many floats before
+  ptrdiff_t ahead;  // planes that are written are asked for this many floats before
 };
 
 // Pixels of a block of 8 channels: lane l of pixel p is in[s][p * 8 + lanes[s * 8 + l]] of the source s whose lane there is not negative, 0 without one.

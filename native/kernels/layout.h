@@ -18,8 +18,6 @@ inline bool ForGroups(int64_t pixels, const F& run) {
 template <bool kAll>
 bool GroupsToBlock(const LayoutArgs& args) {
   return ForGroups(args.pixels, [&](int64_t p) {
-    // As in GroupsToPlanes.
-    for (int l = 0; l < 8 && p % 16 == 0; ++l) Prefetch(args.in + l * args.plane + p + args.ahead);
     Vec8 rows[8];
 #pragma GCC unroll 8
     for (int l = 0; l < 8; ++l) rows[l] = kAll || l < args.lanes ? Load<Vec8>(args.in + l * args.plane + p) : Set<Vec8>(0.0f);

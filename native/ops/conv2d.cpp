@@ -128,7 +128,7 @@ int64_t ConvStep::Reserve(bool needed, int64_t floats) {
 void ConvStep::Prepare(const Problem& p) {
   blockedIn_ = Reserve(source_.blocked && !conv_.x.blocked, source_.blockedFloats());
   copied_ = Reserve(copy_ != Copy::kNone, areas() * PaddedFloats(in_, conv_.padding));
-  blockedResidual_ = Reserve(conv_.hasResidual && out_.blocked && !conv_.residualBlocked, out_.blockedFloats());
+  blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
   blockedOut_ = Reserve(out_.blocked && !conv_.y.blocked, out_.blockedFloats());
   workAt_ = Reserve(workFloats() > 0, areas() * workFloats());
   constant_ = p.constants[1] && (!conv_.hasBias || p.constants[2]);

@@ -1,8 +1,7 @@
 // conv2d where every lane of a block of 8 channels has weights of its own (kernels/lanewise.h): depthwise, and groups of few channels whose inputs
 // lie within one block, without multiplying by the zeros of the other groups.
 //
-// A task is some panels of blocks and a run of rows. Of plain images it brings the rows that it reads into blocks and its results back, all within the
-// second cache: panels do not share inputs, and whole images would come and go through the third.
+// A task is some panels of blocks and a run of rows.
 #include <algorithm>
 
 #include "convCost.h"
@@ -17,12 +16,10 @@ int64_t InputBlock(const Conv& c, int64_t block) {
   return first / kBlock == (end - 1) / kBlock ? first / kBlock : -1;
 }
 
-bool AllPlain(const Conv& c) { return !c.x.blocked && !c.y.blocked && !(c.hasResidual && c.residualBlocked); }
-
 class Lanewise : public ConvStep {
  public:
   explicit Lanewise(const Conv& conv)
-      : ConvStep(conv, AllPlain(conv), Copy::kNone, AllPlain(conv)), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
+      : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
         depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == 1 && conv_.dilation[1] == 1) {
     if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), static_cast<int>(conv_.stride[0]), !depthwise_);
     zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
@@ -31,11 +28,7 @@ class Lanewise : public ConvStep {
       firstLane_.push_back(static_cast<int32_t>(lane / kBlock * kBlock + real / conv_.outPerGroup * conv_.inPerGroup % kBlock));
     }
     // Runs of nearly equal size; more of them where panels are few.
-    int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
-    if (!out_.blocked) {
-      const int64_t rowFloats = lanes_ * (conv_.stride[0] * in_.w + (conv_.hasResidual ? 2 : 1) * out_.w);
-      perTask = std::clamp<int64_t>((kStripFloats - lanes_ * reach() * in_.w) / rowFloats, 1, perTask);
-    }
+    const int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
     const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (kFewTasks + panels_ - 1) / panels_);
     rowsPerTask_ = ((out_.h + runs - 1) / runs + rowsAtOnce_ - 1) / rowsAtOnce_ * rowsAtOnce_;
     runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
@@ -72,7 +65,7 @@ class Lanewise : public ConvStep {
     team.Run(groups * runs_, [&](int64_t task, int) {
       const int64_t group = task % groups, run = task / groups;
       for (int64_t p = group * panelsPerTask_; p < std::min(panels_, (group + 1) * panelsPerTask_); ++p) {
-        RunPanel(p, run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_), packed, in, residual, out);
+        RunRows(p, run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_), packed, in, residual, out);
       }
     });
   }
@@ -81,58 +74,16 @@ class Lanewise : public ConvStep {
   int64_t taps() const { return conv_.kh * conv_.kw; }
   int64_t panelFloats() const { return lanes_ * (1 + conv_.inPerGroup * taps()); }
 
-  int64_t reach() const { return (conv_.kh - 1) * conv_.dilation[0]; }
-
-  // Row 0 of the first block that a panel reads and writes, as if all rows were there, and the way to the next.
-  struct Blocked {
-    const float* in;
-    ptrdiff_t inBlock;
-    const float* residual;
-    float* out;
-    ptrdiff_t outBlock;
-  };
-
-  void RunPanel(int64_t panel, int64_t begin, int64_t end, const float* packed, const float* in, const float* residual, float* out) const {
-    const int64_t first = panel * panelBlocks_, count = std::min(panelBlocks_, out_.blocks - first), from = InputBlock(conv_, first);
-    if (out_.blocked) {
-      const int64_t inBlock = in_.plane() * kBlock, outBlock = out_.plane() * kBlock;
-      RunRows(panel, begin, end, packed, {in + from * inBlock, inBlock, residual ? residual + first * outBlock : nullptr, out + first * outBlock, outBlock});
-      return;
-    }
-    const int64_t inRow = in_.w * kBlock, outRow = out_.w * kBlock, inCount = InputBlock(conv_, first + count - 1) - from + 1;
-    const int64_t top = std::max<int64_t>(0, begin * conv_.stride[0] - conv_.padding.top);
-    const int64_t bottom = std::clamp((end - 1) * conv_.stride[0] - conv_.padding.top + reach() + 1, top, std::max(top, in_.h));
-    const int64_t inBlock = (bottom - top) * inRow, outBlock = (end - begin) * outRow;
-    float* copy = ThreadScratch(static_cast<size_t>(inCount * inBlock + (residual ? 2 : 1) * count * outBlock));
-    float *results = copy + inCount * inBlock, *added = residual ? results + count * outBlock : nullptr;
-    ToBlocks(in_, from, inCount, top, bottom, in, copy);
-    if (residual) ToBlocks(out_, first, count, begin, end, residual, added);
-    RunRows(panel, begin, end, packed, {copy - top * inRow, inBlock, residual ? added - begin * outRow : nullptr, results - begin * outRow, outBlock});
-    const int64_t pixels = (end - begin) * out_.w;
-    for (int64_t b = first; b < first + count; ++b, results += outBlock) {
-      const int lanes = static_cast<int>(std::min(kBlock, out_.c - b * kBlock));
-      conv_.table.BlockToPlanes({results, out + b * kBlock * out_.plane() + begin * out_.w, out_.plane(), pixels, lanes, PixelsAhead(out_)});
-    }
-  }
-
-  void ToBlocks(const Image& image, int64_t first, int64_t count, int64_t top, int64_t bottom, const float* plain, float* to) const {
-    const int64_t pixels = (bottom - top) * image.w;
-    for (int64_t b = first; b < first + count; ++b, to += pixels * kBlock) {
-      const int lanes = static_cast<int>(std::min(kBlock, image.c - b * kBlock));
-      conv_.table.PlanesToBlock({plain + b * kBlock * image.plane() + top * image.w, to, image.plane(), pixels, lanes, PixelsAhead(image)});
-    }
-  }
-
-  void RunRows(int64_t panel, int64_t begin, int64_t end, const float* packed, const Blocked& blocked) const {
-    const int64_t first = panel * panelBlocks_, row = in_.w * kBlock;
+  void RunRows(int64_t panel, int64_t begin, int64_t end, const float* packed, const float* in, const float* residual, float* out) const {
+    const int64_t first = panel * panelBlocks_, row = in_.w * kBlock, from = InputBlock(conv_, first);
     LanewiseArgs args = {};
     args.inRow = conv_.dilation[0] * row;
     args.zeros = zeros_.data();
     args.left = conv_.padding.left;
     args.columns = in_.w;
     if (panelBlocks_ > 1 && first + 1 < out_.blocks) {
-      args.inSecond = (InputBlock(conv_, first + 1) - InputBlock(conv_, first)) * blocked.inBlock;
-      args.outSecond = blocked.outBlock;
+      args.inSecond = (InputBlock(conv_, first + 1) - from) * in_.plane() * kBlock;
+      args.outSecond = out_.plane() * kBlock;
     }
     args.kernelRows = static_cast<int>(conv_.kh);
     args.kernelColumns = static_cast<int>(conv_.kw);
@@ -152,17 +103,16 @@ class Lanewise : public ConvStep {
       const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
       args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
       args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
-      args.in = blocked.in + top * row;
-      args.out = blocked.out + y * args.outRow;
-      args.residual = blocked.residual ? blocked.residual + y * args.outRow : nullptr;
+      args.in = in + from * in_.plane() * kBlock + top * row;
+      const int64_t place = (first * out_.h + y) * out_.w * kBlock;
+      args.out = out + place;
+      args.residual = residual ? residual + place : nullptr;
       conv_.table.Lanewise(args);
     }
   }
 
   // Multiply-adds of vectors that are worth a task: some 10 us.
   static constexpr int64_t kTaskVectors = 30000, kFewTasks = 16;
-  // Of a panel's rows in blocks: a quarter of a second cache of 1 MB.
-  static constexpr int64_t kStripFloats = 65536;
 
   int64_t panelBlocks_, lanes_, panels_;
   bool depthwise_, evenSteps_;

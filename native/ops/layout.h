@@ -19,10 +19,6 @@ struct Image {
 // Pixels of a block that one task moves: half of a first cache on each side.
 constexpr int64_t kMovedPixels = 512;
 
-// How far ahead planes are asked for, as floats. Results rotate through memory that no cache holds: of small planes those of the next block,
-// 294 KB of 14x14 in 20 us instead of 34; of large ones the next lines (-15 %).
-inline int64_t PixelsAhead(const Image& image) { return image.plane() <= kMovedPixels ? image.plane() * kBlock : 64; }
-
 // Whole tensors.
 void PlainToBlocked(const KernelTable& table, Team& team, const Image& image, const float* plain, float* blocked);
 void BlockedToPlain(const KernelTable& table, Team& team, const Image& image, const float* blocked, float* plain);

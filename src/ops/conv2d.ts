@@ -167,16 +167,12 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
     x.shape[0] *
     windowSize(windowOutput("conv2d", x.shape.slice(2), convWindow([x, weight], attrs))),
   layout: ([x, weight], attrs) =>
-    x.dtype !== "float32" ? "plain" : runsPlain(weight, attrs) ? "follows" : "prefers",
+    x.dtype !== "float32" ? "plain" : fewChannels(weight, attrs) ? "follows" : "prefers",
 };
 
-/**
- * Depthwise, which brings a few channels at a time into blocks and back; or a filter of a grey or RGB picture: blocks of 8 channels would be half empty,
- * and there is a kernel for plain images.
- */
-function runsPlain({ shape: [out, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean {
+/** A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. */
+function fewChannels({ shape: [out, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean {
   const { stride, groups, residual } = attrs;
-  if (groups > 1 && inPerGroup === 1 && out === groups) return true;
   return inPerGroup <= 4 && out <= 8 && groups === 1 && !residual && stride[0] * stride[1] === 1;
 }
 
