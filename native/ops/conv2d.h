@@ -4,6 +4,7 @@
 // the list of conv2d.cpp says its place in the order.
 #pragma once
 #include <algorithm>
+#include <cmath>
 
 #include "epilogue.h"
 #include "layout.h"
@@ -101,6 +102,18 @@ class Ahead {
   const float* at_;
   int lines_, perTile_;
 };
+
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+// One of so many parts of nearly equal size.
+inline Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / parts, all * (part + 1) / parts}; }
+
+// Whether kernels that were given `poison`, one number per lane, saw finite numbers only.
+inline bool AllFinite(const float (&poison)[16]) {
+  return std::none_of(poison, poison + 16, [](float p) { return std::isnan(p); });
+}
 
 // No block of 8 channels belongs to two groups.
 inline bool FillsBlocks(const Conv& c) { return c.groups == 1 || (c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0); }

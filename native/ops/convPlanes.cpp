@@ -71,17 +71,26 @@ class Planes : public ConvStep {
   }
 
  private:
-  struct Range {
-    int64_t begin, end;
-    int64_t size() const { return end - begin; }
-  };
-
   bool narrow() const { return out_.w < conv_.table.lanes; }
   int64_t taps() const { return conv_.inPerGroup * conv_.kh * conv_.kw; }
   int64_t copyFloats() const { return conv_.inPerGroup * copiedRows_ * rowFloats_; }
   Range Outs(int64_t group, int64_t panel) const {
-    const int64_t begin = group * conv_.outPerGroup;
-    return {begin + conv_.outPerGroup * panel / panels_, begin + conv_.outPerGroup * (panel + 1) / panels_};
+    const int64_t first = group * conv_.outPerGroup;
+    const Range outs = Share(conv_.outPerGroup, panels_, panel);
+    return {first + outs.begin, first + outs.end};
+  }
+
+  // So many vectors, in tiles of nearly equal size, of at most `most`.
+  template <typename Args>
+  void RunVecs(void (*kernel)(const Args&), Args* args, int64_t vecs, int64_t most) const {
+    const int64_t tiles = (vecs + most - 1) / most;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const Range some = Share(vecs, tiles, t);
+      args->vecs = static_cast<int>(some.size());
+      args->inAt = inAt_.data() + some.begin;
+      args->outAt = outAt_.data() + some.begin;
+      kernel(*args);
+    }
   }
 
   // One output channel: some rows at a time.
@@ -97,18 +106,11 @@ class Planes : public ConvStep {
     args.weights = packed + 1;
     args.outRow = out_.w;
     args.activation = conv_.epilogue.fused;
-    const int64_t most = conv_.table.planeRowVecs, tiles = (vecsPerRow_ + most - 1) / most;
     for (int64_t y = 0; y < rows; y += args.rows) {
       args.rows = static_cast<int>(std::min(together_, rows - y));
       args.in = copy + y * rowFloats_;
       args.out = out + (first + y) * out_.w;
-      for (int64_t t = 0; t < tiles; ++t) {
-        const int64_t v = vecsPerRow_ * t / tiles;
-        args.vecs = static_cast<int>(vecsPerRow_ * (t + 1) / tiles - v);
-        args.inAt = inAt_.data() + v;
-        args.outAt = outAt_.data() + v;
-        conv_.table.PlanesRows(args);
-      }
+      RunVecs(conv_.table.PlanesRows, &args, vecsPerRow_, conv_.table.planeRowVecs);
     }
   }
 
@@ -126,14 +128,7 @@ class Planes : public ConvStep {
     args.out = narrow() ? apart : out + place;
     args.outPlane = narrow() ? rows_ * lanes : out_.plane();
     args.activation = conv_.epilogue.fused;
-    const int64_t all = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs), tiles = (all + most - 1) / most;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t v = all * t / tiles;
-      args.vecs = static_cast<int>(all * (t + 1) / tiles - v);
-      args.inAt = inAt_.data() + v;
-      args.outAt = outAt_.data() + v;
-      conv_.table.PlanesTile(args);
-    }
+    RunVecs(conv_.table.PlanesTile, &args, rows * vecsPerRow_, conv_.table.PlaneVecs(args.outs));
     if (!narrow()) return;
     for (int64_t o = 0; o < outs.size(); ++o) {
       for (int64_t y = 0; y < rows; ++y) {

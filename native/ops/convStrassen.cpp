@@ -13,7 +13,6 @@
 //
 // Winograd 1971, On multiplication of 2 x 2 matrices.
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 
 #include "../runtime/cpu.h"
@@ -101,7 +100,7 @@ class Strassen : public ConvStep {
     if (fused()) {
       team.Run(cut_.blocks, [&](int64_t block, int) {
         float* sums = ThreadScratch(static_cast<size_t>(sumFloats() + keptFloats()));
-        Sum(block, 0, inHalf_, in, sums);
+        Sum(block, {0, inHalf_}, in, sums);
         for (int64_t p = 0; p < panels; ++p) Multiply(block, p, packed, in, sums, sums + sumFloats(), residual, out);
       });
       return;
@@ -109,7 +108,7 @@ class Strassen : public ConvStep {
     const int64_t inputParts = std::min<int64_t>(inHalf_, kManyTasks);
     team.Run(cut_.blocks * inputParts, [&](int64_t task, int) {
       const int64_t block = task / inputParts, part = task % inputParts;
-      Sum(block, inHalf_ * part / inputParts, inHalf_ * (part + 1) / inputParts, in, work + block * sumFloats());
+      Sum(block, Share(inHalf_, inputParts, part), in, work + block * sumFloats());
     });
     // All blocks of a panel one after another, so that its weights are read from afar once.
     team.Run(panels * cut_.blocks, [&](int64_t task, int) {
@@ -139,8 +138,9 @@ class Strassen : public ConvStep {
     int64_t first, second, pairs;
   };
   Pixels PixelsOf(int64_t block) const {
-    const int64_t begin = plane_ * block / cut_.blocks, end = plane_ * (block + 1) / cut_.blocks, pairs = (end - begin + 1) / 2;
-    return {begin, end - pairs, pairs};
+    const Range all = Share(plane_, cut_.blocks, block);
+    const int64_t pairs = (all.size() + 1) / 2;
+    return {all.begin, all.end - pairs, pairs};
   }
 
   bool fused() const { return cut_.blocks >= kManyTasks; }
@@ -149,10 +149,10 @@ class Strassen : public ConvStep {
   int64_t keptStep() const { return cut_.pairs * conv_.table.widestBlocks * kBlock + 16; }
   int64_t keptFloats() const { return kKept * keptStep(); }
 
-  void Sum(int64_t block, int64_t firstBlock, int64_t lastBlock, const float* in, float* sums) const {
+  void Sum(int64_t block, Range channelBlocks, const float* in, float* sums) const {
     const Pixels pixels = PixelsOf(block);
     const int64_t first = pixels.first * kBlock, second = pixels.second * kBlock;
-    for (int64_t c = firstBlock; c < lastBlock; ++c) {
+    for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
       const float* a = in + inputTaps_[static_cast<size_t>(c)];
       const float* b = in + inputTaps_[static_cast<size_t>(inHalf_ + c)];
       conv_.table.StrassenInput({{{a + first, b + first}, {a + second, b + second}}, pixels.pairs, sums + sumTaps_[static_cast<size_t>(c)], sumStep()});
@@ -187,8 +187,9 @@ class Strassen : public ConvStep {
       const int64_t place = ((product.outs * outHalf_ + panel.firstBlock) * plane_ + (product.pixels == 0 ? pixels.first : pixels.second)) * kBlock;
       Ahead ahead(NextWeights(p, k, packed), matrixFloats(panel), parts);
       for (int64_t part = 0; part < parts; ++part) {
-        const int64_t begin = pixels.pairs * part / parts, end = pixels.pairs * (part + 1) / parts;
-        args.pixels = static_cast<int>(end - begin);
+        const Range some = Share(pixels.pairs, parts, part);
+        const int64_t begin = some.begin;
+        args.pixels = static_cast<int>(some.size());
         args.in = x + begin * kBlock;
         for (int i = 0; i < 2; ++i) args.sums[i] = product.added[i] == kNone ? nullptr : kept + product.added[i] * keptStep() + begin * panel.lanes();
         args.out = keeps ? kept + product.keep * keptStep() + begin * panel.lanes() : out + place + begin * kBlock;
@@ -197,8 +198,7 @@ class Strassen : public ConvStep {
         conv_.table.ConvTile(args);
       }
     }
-    const bool finite = std::none_of(poison, poison + 16, [](float f) { return std::isnan(f); });
-    if (!finite) RunDirectly(pixels, panel, packed, in, residual, out);
+    if (!AllFinite(poison)) RunDirectly(pixels, panel, packed, in, residual, out);
   }
 
   // What all tiles of a panel have in common.

@@ -12,7 +12,6 @@
 // A value that is not finite would spread over its tile, and huge ones can overflow in the transforms: when that shows in the results, the block is
 // done again directly.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -22,12 +21,6 @@
 
 namespace xcorr {
 namespace {
-
-struct Range {
-  int64_t begin, end;
-  int64_t size() const { return end - begin; }
-};
-Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / parts, all * (part + 1) / parts}; }
 
 WinogradAxis AxisOf(const Conv& c, size_t axis, int m) { return {axis == 0 ? c.kh : c.kw, axis == 0 ? c.y.h : c.y.w, c.stride[axis], c.dilation[axis], m}; }
 
@@ -274,7 +267,7 @@ class Winograd : public ConvStep {
       args.columns = place.columns;
       conv_.table.WinogradOutput(args);
     }
-    return std::none_of(poison, poison + 16, [](float p) { return std::isnan(p); });
+    return AllFinite(poison);
   }
 
   void RunDirectly(Range tiles, const Panel& panel, const float* packed, float* patch, const float* in, const float* residual, float* out) const {
