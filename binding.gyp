@@ -49,6 +49,7 @@
         "native/ops/measureStep.cpp",
         "native/ops/norm.cpp",
         "native/ops/op.cpp",
+        "native/ops/pointwiseDepthwise.cpp",
         "native/ops/pool.cpp",
         "native/ops/poolGradient.cpp",
         "native/ops/product.cpp",

@@ -188,7 +188,9 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
   if (blockedOut_ >= 0) BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
 }
 
-std::unique_ptr<Step> Make_conv2d(const Problem& problem) {
+std::unique_ptr<Step> Make_conv2d(const Problem& problem) { return MakeConv(problem); }
+
+std::unique_ptr<ConvStep> MakeConv(const Problem& problem) {
   for (const TensorDesc& input : problem.inputs) {
     if (input.dtype != DType::kFloat32) throw Declined("kernels are float32");
   }

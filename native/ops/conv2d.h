@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "convByParts.h"
 #include "epilogue.h"
 #include "layout.h"
 #include "op.h"
@@ -43,6 +44,11 @@ class ConvStep : public Step {
   void PackPart(int64_t part, AlignedBuffer* buffer) override;
   void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override;
 
+  // What the algorithm can do of these; null: nothing.
+  virtual const ConvByParts* byParts() const { return nullptr; }
+  virtual const ConvOfParts* ofParts() const { return nullptr; }
+  const float* packed() const { return packed_; }
+
  protected:
   virtual int64_t packedFloats() const = 0;
   virtual int64_t workFloats() const { return 0; }
@@ -70,11 +76,14 @@ class ConvStep : public Step {
   int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
+// The step for a problem of conv2d, by the algorithm that is expected to be the fastest.
+std::unique_ptr<ConvStep> MakeConv(const Problem& problem);
+
 // Blocks of output channels of the next panel, if `left` are left. A last panel of one block would load as much as it multiplies, so the one before takes
-// it along, or the two share what there is: 40 channels are 16 and 24, with AVX-512 24 and 16.
+// it along, or the two share what there is: 40 channels are 16 and 24.
 inline int64_t PanelBlocks(const KernelTable& t, int64_t left) {
   if (left != t.tileBlocks + 1) return std::min<int64_t>(t.tileBlocks, left);
-  return left <= t.widestBlocks ? left : (left + 1) / 2;
+  return left <= t.widestBlocks ? left : left / 2;
 }
 
 // Tiles of nearly equal size for so many pixels.
@@ -102,13 +111,6 @@ class Ahead {
   const float* at_;
   int lines_, perTile_;
 };
-
-struct Range {
-  int64_t begin, end;
-  int64_t size() const { return end - begin; }
-};
-// One of so many parts of nearly equal size.
-inline Range Share(int64_t all, int64_t parts, int64_t part) { return {all * part / parts, all * (part + 1) / parts}; }
 
 // Whether kernels that were given `poison`, one number per lane, saw finite numbers only.
 inline bool AllFinite(const float (&poison)[16]) {

@@ -16,7 +16,7 @@ int64_t InputBlock(const Conv& c, int64_t block) {
   return first / kBlock == (end - 1) / kBlock ? first / kBlock : -1;
 }
 
-class Lanewise : public ConvStep {
+class Lanewise : public ConvStep, public ConvOfParts {
  public:
   explicit Lanewise(const Conv& conv)
       : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
@@ -33,6 +33,17 @@ class Lanewise : public ConvStep {
     rowsPerTask_ = ((out_.h + runs - 1) / runs + rowsAtOnce_ - 1) / rowsAtOnce_ * rowsAtOnce_;
     runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
     panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kFewTasks));
+  }
+
+  const ConvOfParts* ofParts() const override { return depthwise_ ? this : nullptr; }
+  int64_t blocksTogether() const override { return panelBlocks_; }
+  Range RowsRead(Range rows) const override {
+    const int64_t first = rows.begin * conv_.stride[0] - conv_.padding.top;
+    const int64_t end = (rows.end - 1) * conv_.stride[0] - conv_.padding.top + (conv_.kh - 1) * conv_.dilation[0] + 1;
+    return {std::clamp<int64_t>(first, 0, in_.h), std::clamp<int64_t>(end, 0, in_.h)};
+  }
+  void RunBlocks(Range blocks, Range rows, const float* packed, InBlocks<const float> in, InBlocks<float> out) const override {
+    for (int64_t b = blocks.begin; b < blocks.end; b += panelBlocks_) RunRows(b / panelBlocks_, rows, packed, in, nullptr, out);
   }
 
  protected:
@@ -65,7 +76,7 @@ class Lanewise : public ConvStep {
     team.Run(groups * runs_, [&](int64_t task, int) {
       const int64_t group = task % groups, run = task / groups;
       for (int64_t p = group * panelsPerTask_; p < std::min(panels_, (group + 1) * panelsPerTask_); ++p) {
-        RunRows(p, run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_), packed, in, residual, out);
+        RunRows(p, {run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_)}, packed, {in, in_.plane() * kBlock}, residual, {out, out_.plane() * kBlock});
       }
     });
   }
@@ -74,7 +85,7 @@ class Lanewise : public ConvStep {
   int64_t taps() const { return conv_.kh * conv_.kw; }
   int64_t panelFloats() const { return lanes_ * (1 + conv_.inPerGroup * taps()); }
 
-  void RunRows(int64_t panel, int64_t begin, int64_t end, const float* packed, const float* in, const float* residual, float* out) const {
+  void RunRows(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, const float* residual, InBlocks<float> out) const {
     const int64_t first = panel * panelBlocks_, row = in_.w * kBlock, from = InputBlock(conv_, first);
     LanewiseArgs args = {};
     args.inRow = conv_.dilation[0] * row;
@@ -82,8 +93,8 @@ class Lanewise : public ConvStep {
     args.left = conv_.padding.left;
     args.columns = in_.w;
     if (panelBlocks_ > 1 && first + 1 < out_.blocks) {
-      args.inSecond = (InputBlock(conv_, first + 1) - from) * in_.plane() * kBlock;
-      args.outSecond = out_.plane() * kBlock;
+      args.inSecond = (InputBlock(conv_, first + 1) - from) * in.block;
+      args.outSecond = out.block;
     }
     args.kernelRows = static_cast<int>(conv_.kh);
     args.kernelColumns = static_cast<int>(conv_.kw);
@@ -97,15 +108,15 @@ class Lanewise : public ConvStep {
     args.outRow = out_.w * kBlock;
     args.pixels = out_.w;
     args.activation = conv_.epilogue.fused;
-    for (int64_t y = begin; y < end; y += args.rows) {
-      args.rows = static_cast<int>(std::min(rowsAtOnce_, end - y));
+    for (int64_t y = rows.begin; y < rows.end; y += args.rows) {
+      args.rows = static_cast<int>(std::min(rowsAtOnce_, rows.end - y));
       // Rows of taps from `top` on, of which those before the image and after it are left out.
       const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
       args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
       args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
-      args.in = in + from * in_.plane() * kBlock + top * row;
-      const int64_t place = (first * out_.h + y) * out_.w * kBlock;
-      args.out = out + place;
+      args.in = in.at + from * in.block + top * row;
+      const int64_t place = first * out.block + y * out_.w * kBlock;
+      args.out = out.at + place;
       args.residual = residual ? residual + place : nullptr;
       conv_.table.Lanewise(args);
     }

@@ -58,7 +58,7 @@ Cut CutPixels(const Conv& c) {
   return {blocks, ((c.y.plane() + blocks - 1) / blocks + 1) / 2, panels};
 }
 
-class Strassen : public ConvStep {
+class Strassen : public ConvStep, public ConvByParts {
  public:
   explicit Strassen(const Conv& conv)
       : ConvStep(conv, false, Copy::kPicked), plane_(in_.plane()), inHalf_(in_.blocks / 2), outHalf_((out_.blocks + 1) / 2), steps_(inHalf_ * kBlock),
@@ -70,9 +70,34 @@ class Strassen : public ConvStep {
     for (int64_t c = 0; c < inHalf_; ++c) sumTaps_.push_back(c * cut_.pairs * kBlock);
   }
 
+  const ConvByParts* byParts() const override { return this; }
+  int64_t parts() const override { return static_cast<int64_t>(panels_.size()); }
+  std::vector<Range> BlocksOf(int64_t part) const override {
+    const Panel& panel = panels_[static_cast<size_t>(part)];
+    const Range first = {panel.firstBlock, panel.firstBlock + panel.blocks};
+    if (!panel.both) return {first};
+    return {first, {outHalf_ + first.begin, outHalf_ + first.end}};
+  }
+  bool wholePlanes() const override { return true; }
+  int64_t sharedFloats() const override { return cut_.blocks * sumFloats(); }
+  int64_t ownFloats() const override { return keptFloats(); }
+  void PrepareParts(Team& team, const float* in, float* shared) const override {
+    const int64_t inputParts = std::min<int64_t>(inHalf_, kManyTasks);
+    team.Run(cut_.blocks * inputParts, [&](int64_t task, int) {
+      const int64_t block = task / inputParts, part = task % inputParts;
+      Sum(block, Share(inHalf_, inputParts, part), in, shared + block * sumFloats());
+    });
+  }
+  void RunPart(int64_t part, Range, const float* packed, const float* in, const float* shared, float* own, InBlocks<float> out) const override {
+    const Panel& panel = panels_[static_cast<size_t>(part)];
+    float* const first = out.at - panel.firstBlock * out.block;
+    const Outputs outputs[2] = {{first, nullptr, out.block}, {first + panel.blocks * out.block, nullptr, out.block}};
+    for (int64_t block = 0; block < cut_.blocks; ++block) Multiply(block, part, packed, in, shared + block * sumFloats(), own, outputs);
+  }
+
  protected:
   int64_t packedFloats() const override { return packedFloats_; }
-  int64_t workFloats() const override { return fused() ? 0 : cut_.blocks * sumFloats(); }
+  int64_t workFloats() const override { return fused() ? 0 : sharedFloats(); }
 
   void Pack(const float* weight, const float* bias, float* to) const override {
     for (const Panel& panel : panels_) {
@@ -96,24 +121,21 @@ class Strassen : public ConvStep {
   }
 
   void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const override {
-    const int64_t panels = static_cast<int64_t>(panels_.size());
+    const int64_t panels = static_cast<int64_t>(panels_.size()), second = outHalf_ * plane_ * kBlock;
+    const Outputs outputs[2] = {{out, residual, plane_ * kBlock}, {out + second, residual ? residual + second : nullptr, plane_ * kBlock}};
     if (fused()) {
       team.Run(cut_.blocks, [&](int64_t block, int) {
         float* sums = ThreadScratch(static_cast<size_t>(sumFloats() + keptFloats()));
         Sum(block, {0, inHalf_}, in, sums);
-        for (int64_t p = 0; p < panels; ++p) Multiply(block, p, packed, in, sums, sums + sumFloats(), residual, out);
+        for (int64_t p = 0; p < panels; ++p) Multiply(block, p, packed, in, sums, sums + sumFloats(), outputs);
       });
       return;
     }
-    const int64_t inputParts = std::min<int64_t>(inHalf_, kManyTasks);
-    team.Run(cut_.blocks * inputParts, [&](int64_t task, int) {
-      const int64_t block = task / inputParts, part = task % inputParts;
-      Sum(block, Share(inHalf_, inputParts, part), in, work + block * sumFloats());
-    });
+    PrepareParts(team, in, work);
     // All blocks of a panel one after another, so that its weights are read from afar once.
     team.Run(panels * cut_.blocks, [&](int64_t task, int) {
       const int64_t p = task / cut_.blocks, block = task % cut_.blocks;
-      Multiply(block, p, packed, in, work + block * sumFloats(), ThreadScratch(static_cast<size_t>(keptFloats())), residual, out);
+      Multiply(block, p, packed, in, work + block * sumFloats(), ThreadScratch(static_cast<size_t>(keptFloats())), outputs);
     });
   }
 
@@ -132,6 +154,13 @@ class Strassen : public ConvStep {
     panels_.push_back(panel);
   }
   int64_t matrixFloats(const Panel& panel) const { return steps_ * panel.lanes(); }
+
+  // Where a half of the output channels goes, and what is added to it or null; from one block to the next.
+  struct Outputs {
+    float* out;
+    const float* residual;
+    int64_t block;
+  };
 
   // Pixels of a block: `pairs` from `first` on, and as many from `second` on. Of an odd number, the one in the middle is both.
   struct Pixels {
@@ -160,7 +189,7 @@ class Strassen : public ConvStep {
   }
 
   // One panel of a block.
-  void Multiply(int64_t block, int64_t p, const float* packed, const float* in, const float* sums, float* kept, const float* residual, float* out) const {
+  void Multiply(int64_t block, int64_t p, const float* packed, const float* in, const float* sums, float* kept, const Outputs (&outputs)[2]) const {
     static const float kZeros[64] = {};
     const Pixels pixels = PixelsOf(block);
     const Panel& panel = panels_[static_cast<size_t>(p)];
@@ -177,14 +206,15 @@ class Strassen : public ConvStep {
       args.tapCount = product.factor == kNone ? 0 : inHalf_;
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
       const bool keeps = product.keep != kNone;
+      const Outputs& to = outputs[product.outs];
+      const int64_t place = panel.firstBlock * to.block + (product.pixels == 0 ? pixels.first : pixels.second) * kBlock;
       args.bias = keeps ? kZeros : packed + panel.bias + product.outs * panel.lanes();
       args.outPixel = keeps ? panel.lanes() : kBlock;
-      args.outBlock = keeps ? kBlock : plane_ * kBlock;
+      args.outBlock = keeps ? kBlock : to.block;
       if (!keeps) {
         args.activation = conv_.epilogue.fused;
         args.poison = poison;
       }
-      const int64_t place = ((product.outs * outHalf_ + panel.firstBlock) * plane_ + (product.pixels == 0 ? pixels.first : pixels.second)) * kBlock;
       Ahead ahead(NextWeights(p, k, packed), matrixFloats(panel), parts);
       for (int64_t part = 0; part < parts; ++part) {
         const Range some = Share(pixels.pairs, parts, part);
@@ -192,13 +222,13 @@ class Strassen : public ConvStep {
         args.pixels = static_cast<int>(some.size());
         args.in = x + begin * kBlock;
         for (int i = 0; i < 2; ++i) args.sums[i] = product.added[i] == kNone ? nullptr : kept + product.added[i] * keptStep() + begin * panel.lanes();
-        args.out = keeps ? kept + product.keep * keptStep() + begin * panel.lanes() : out + place + begin * kBlock;
-        args.residual = keeps || !residual ? nullptr : residual + place + begin * kBlock;
+        args.out = keeps ? kept + product.keep * keptStep() + begin * panel.lanes() : to.out + place + begin * kBlock;
+        args.residual = keeps || !to.residual ? nullptr : to.residual + place + begin * kBlock;
         if (args.tapCount > 0) ahead.Next(&args);
         conv_.table.ConvTile(args);
       }
     }
-    if (!AllFinite(poison)) RunDirectly(pixels, panel, packed, in, residual, out);
+    if (!AllFinite(poison)) RunDirectly(pixels, panel, packed, in, outputs);
   }
 
   // What all tiles of a panel have in common.
@@ -218,23 +248,23 @@ class Strassen : public ConvStep {
     return next < panels_.size() && panels_[next].blocks == panel.blocks ? packed + panels_[next].weights : nullptr;
   }
 
-  void RunDirectly(const Pixels& pixels, const Panel& panel, const float* packed, const float* in, const float* residual, float* out) const {
+  void RunDirectly(const Pixels& pixels, const Panel& panel, const float* packed, const float* in, const Outputs (&outputs)[2]) const {
     ConvTileArgs args = TileArgs(panel);
     args.outPixel = kBlock;
     args.taps = inputTaps_.data();
     args.tapCount = in_.blocks;
-    args.outBlock = plane_ * kBlock;
     args.activation = conv_.epilogue.fused;
     const int64_t end = pixels.second + pixels.pairs, most = conv_.table.TilePixels(args.blocks);
     for (int half = 0; half < (panel.both ? 2 : 1); ++half) {
       args.weights = packed + panel.weights + (half == 0 ? kW11 : kW12) * matrixFloats(panel);
       args.bias = packed + panel.bias + half * panel.lanes();
+      args.outBlock = outputs[half].block;
       for (int64_t x = pixels.first; x < end; x += args.pixels) {
-        const int64_t at = ((half * outHalf_ + panel.firstBlock) * plane_ + x) * kBlock;
+        const int64_t at = panel.firstBlock * args.outBlock + x * kBlock;
         args.pixels = static_cast<int>(std::min(most, end - x));
         args.in = in + x * kBlock;
-        args.out = out + at;
-        args.residual = residual ? residual + at : nullptr;
+        args.out = outputs[half].out + at;
+        args.residual = outputs[half].residual ? outputs[half].residual + at : nullptr;
         conv_.table.ConvTile(args);
       }
     }

@@ -28,11 +28,24 @@ struct InputShape {
   int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
 };
 
-class Tiles : public ConvStep {
+class Tiles : public ConvStep, public ConvByParts {
  public:
   Tiles(const Conv& conv, Kind kind) : ConvStep(conv, kind == Kind::kStem, CopyOf(kind)), kind_(kind) {
     Describe();
     ListPixels();
+  }
+
+  const ConvByParts* byParts() const override { return kind_ == Kind::kPointwise ? this : nullptr; }
+  int64_t parts() const override { return static_cast<int64_t>(panels_.size()); }
+  std::vector<Range> BlocksOf(int64_t part) const override {
+    const Panel& panel = panels_[static_cast<size_t>(part)];
+    return {{panel.firstBlock, panel.firstBlock + panel.blocks}};
+  }
+  void RunPart(int64_t part, Range rows, const float* packed, const float* in, const float*, float*, InBlocks<float> out) const override {
+    const Panel& panel = panels_[static_cast<size_t>(part)];
+    const int64_t first = rows.begin * out_.w, last = rows.end * out_.w;
+    Ahead ahead = NextPanel(part, packed, TilesOf(conv_.table, panel.blocks, last - first));
+    RunRow(panel, packed, &ahead, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
   }
 
  protected:
@@ -134,15 +147,15 @@ class Tiles : public ConvStep {
     if (runs.flat) {
       const int64_t tile = conv_.table.tilePixels, first = begin * tile, last = std::min(runs.width, end * tile);
       Ahead ahead = NextPanel(p, data, TilesOf(conv_.table, panel.blocks, last - first));
-      RunRow(panel, data, &ahead, in, residual, out, 0, first, last);
+      RunRow(panel, data, &ahead, in, residual, {out, out_.plane() * kBlock}, 0, first, last);
       return;
     }
     Ahead ahead = NextPanel(p, data, (end - begin) * TilesOf(conv_.table, panel.blocks, runs.width));
-    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, in, residual, out, y, 0, runs.width);
+    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
   }
 
   // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
-  void RunRow(const Panel& panel, const float* data, Ahead* ahead, const float* in, const float* residual, float* out, int64_t y, int64_t begin,
+  void RunRow(const Panel& panel, const float* data, Ahead* ahead, const float* in, const float* residual, InBlocks<float> out, int64_t y, int64_t begin,
               int64_t end) const {
     ConvTileArgs args = {};
     args.inPixel = (kind_ == Kind::kPointwise ? 1 : conv_.stride[1]) * shape_.pixel;
@@ -152,7 +165,7 @@ class Tiles : public ConvStep {
     args.weights = data + panel.weights;
     args.bias = data + panel.bias;
     args.outPixel = kBlock;
-    args.outBlock = out_.plane() * kBlock;
+    args.outBlock = out.block;
     args.blocks = static_cast<int>(panel.blocks);
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
@@ -163,11 +176,11 @@ class Tiles : public ConvStep {
       size = least + (larger-- > 0 ? 1 : 0);
       if (inAt_.empty()) {
         args.in = row + x * args.inPixel;
-        args.out = out + line + x * kBlock;
+        args.out = out.at + line + x * kBlock;
         args.residual = residual ? residual + line + x * kBlock : nullptr;
       } else {
         args.in = row;
-        args.out = out + line;
+        args.out = out.at + line;
         args.residual = residual ? residual + line : nullptr;
         args.inAt = inAt_.data() + x;
         args.outAt = outAt_.data() + x;

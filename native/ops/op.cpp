@@ -68,6 +68,19 @@ std::string Attributes::Text(const std::string& name, const std::string& fallbac
   return found == texts_.end() ? fallback : found->second;
 }
 
+Attributes Attributes::Of(const std::string& object) const {
+  const std::string prefix = object + ".";
+  Attributes nested;
+  const auto take = [&](const auto& from, auto* to) {
+    for (auto entry = from.lower_bound(prefix); entry != from.end() && entry->first.compare(0, prefix.size(), prefix) == 0; ++entry) {
+      (*to)[entry->first.substr(prefix.size())] = entry->second;
+    }
+  };
+  take(numbers_, &nested.numbers_);
+  take(texts_, &nested.texts_);
+  return nested;
+}
+
 MakeStepFn FindOp(const std::string& name) {
   for (const Entry& entry : kOps) {
     if (name == entry.name) return entry.make;

@@ -56,6 +56,8 @@ class Attributes {
   std::vector<int64_t> Ints(const std::string& name) const;      // empty if absent
   std::vector<double> Numbers(const std::string& name) const;    // likewise
   std::string Text(const std::string& name, const std::string& fallback = "") const;
+  // Those of a nested object, by the names that they have in it.
+  Attributes Of(const std::string& object) const;
 
  private:
   std::map<std::string, std::vector<double>> numbers_;

@@ -15,6 +15,7 @@ import * as globalPool from "./globalPool.js";
 import { gemmOp, linearOp, matmulOp } from "./linear.js";
 import * as norm from "./norm.js";
 import { padOp } from "./pad.js";
+import { pointwiseDepthwiseOp } from "./pointwiseDepthwise.js";
 import * as pool from "./pool.js";
 import { avgPoolGradientOps, maxPoolGradientOps } from "./poolGradient.js";
 import * as quantize from "./quantize.js";
@@ -25,6 +26,7 @@ import { predicateOps, unaryOps } from "./unary.js";
 
 const list: readonly OpDef[] = [
   conv2dOp,
+  pointwiseDepthwiseOp,
   conv3dOp,
   convTranspose2dOp,
   convTranspose3dOp,

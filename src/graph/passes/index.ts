@@ -13,6 +13,7 @@ import { foldBatchNorm } from "./foldBatchNorm.js";
 import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
 import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
+import { joinDepthwise } from "./joinDepthwise.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
 import { recogniseShuffle } from "./recogniseShuffle.js";
@@ -41,7 +42,8 @@ export const passes: readonly Pass[] = [
   fuseAffine, // after it: what follows an activation that is fused
   combineAffine, // what is left of scales and shifts, with the activations that have been fused into them
   removeDead,
-  assignLayout, // last: sees the ops that will run
+  assignLayout, // sees the ops that will run
+  joinDepthwise, // after it: only what is in blocks
 ];
 
 /** Applies every pass. */
