@@ -16,15 +16,14 @@ namespace {
 using PanelVec = Vec;
 constexpr int kPanelBlocks = 2;
 inline Vec LoadPanel(const float* first, const float* second) { return Combine(Load<Vec8>(first), Load<Vec8>(second)); }
-inline void StorePanel(Vec x, float* p, ptrdiff_t second) {
-  Store(LowHalf(x), p);
-  if (second) Store(HighHalf(x), p + second);
-}
+inline void StoreFirst(Vec x, float* p) { Store(LowHalf(x), p); }
+inline void StoreSecond(Vec x, float* p) { Store(HighHalf(x), p); }
 #else
 using PanelVec = Vec8;
 constexpr int kPanelBlocks = 1;
 inline Vec8 LoadPanel(const float* first, const float*) { return Load<Vec8>(first); }
-inline void StorePanel(Vec8 x, float* p, ptrdiff_t) { Store(x, p); }
+inline void StoreFirst(Vec8 x, float* p) { Store(x, p); }
+inline void StoreSecond(Vec8, float*) {}
 #endif
 constexpr int kPanelLanes = kPanelBlocks * 8;
 // Output rows of a 3x3 kernel at once: enough to keep the adders busy while each sum waits for itself, and what fits into the registers.
@@ -38,28 +37,56 @@ constexpr int kMostRows = 1;
 
 inline PanelVec LoadPanel(const float* p, ptrdiff_t second) { return LoadPanel(p, p + second); }
 
-// What is done to a sum before it is stored: the residual, and limits; other activations come later.
-struct Finish {
+// The compiler is not to know where an address comes from: it would keep one more for every number that is read from there.
+inline void Opaque(const float*& p) {
+#if defined(__GNUC__)
+  __asm__("" : "+r"(p));
+#else
+  (void)p;
+#endif
+}
+
+// What is done to sums before they are stored: the residual, and limits; other activations come later. Where there are no limits, they are infinite: what
+// lies between costs nothing beside multiply-adds, and a branch would.
+constexpr float kNoLimits[2] = {-__builtin_inff(), __builtin_inff()};
+class Finish {
+ public:
   explicit Finish(const LanewiseArgs& a)
-      : residual(a.residual), out(a.out), second(a.outSecond), clips(a.activation.kind == ActivationKind::kClip && !a.activation.affine), limits(&a.activation) {}
-  void operator()(PanelVec y, ptrdiff_t at) const {
-    if (residual) y = Add(y, LoadPanel(residual + at, second));
-    if (clips) y = Min(Set<PanelVec>(limits->b), Max(Set<PanelVec>(limits->a), y));
-    StorePanel(y, out + at, second);
+      : residual_(a.residual), out_(a.out), outRow_(a.outRow), second_(a.outSecond),
+        clips_(a.activation.kind == ActivationKind::kClip && !a.activation.affine), low_(clips_ ? &a.activation.a : &kNoLimits[0]),
+        high_(clips_ ? &a.activation.b : &kNoLimits[1]) {}
+
+  // y[r]: of row r, at `at` of each.
+  template <int kRows>
+  void operator()(PanelVec (&y)[kRows], int64_t at) const {
+    if (residual_) {
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) y[r] = Add(y[r], LoadPanel(residual_ + at + r * outRow_, second_));
+    }
+    const PanelVec low = Set<PanelVec>(*low_), high = Set<PanelVec>(*high_);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) y[r] = Min(high, Max(low, y[r]));
+    float* const to = out_ + at;
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) StoreFirst(y[r], to + r * outRow_);
+    if (second_ == 0) return;
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) StoreSecond(y[r], to + second_ + r * outRow_);
   }
-  const float* residual;
-  float* out;
-  ptrdiff_t second;
-  bool clips;
-  const Activation* limits;  // read when they are needed: kept in registers, they would push others out
+
+ private:
+  const float* residual_;
+  float* out_;
+  ptrdiff_t outRow_, second_;
+  bool clips_;
+  const float *low_, *high_;  // read when they are needed: kept in registers, they would push others out
 };
 
 // Adds one column, of which load(i) is row i, to the outputs that are open: to acc[o] with column kColumn - o * kStride of the kernel.
-template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int kOpen, typename F>
-inline void AddColumn(const LanewiseArgs& args, const F& load, PanelVec (&acc)[kOpen][kRows]) {
+template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int kOpen, typename Load, typename Weight>
+[[gnu::always_inline]] inline void AddColumn(const LanewiseArgs& args, const Load& load, const Weight& weight, PanelVec (&acc)[kOpen][kRows]) {
   constexpr int kInRows = (kRows - 1) * kStride + kKernel;
-  const float* weights = args.weights;
-  for (int u = 0; u < (kPermuted ? args.units : 1); ++u, weights += kKernel * kKernel * kPanelLanes) {
+  for (int u = 0; u < (kPermuted ? args.units : 1); ++u) {
     PanelVec x[kInRows];
 #pragma GCC unroll 16
     for (int i = 0; i < kInRows; ++i) x[i] = kPermuted ? Permute(load(i), args.places + u * kPanelLanes) : load(i);
@@ -69,7 +96,7 @@ inline void AddColumn(const LanewiseArgs& args, const F& load, PanelVec (&acc)[k
       for (int o = 0; o < kOpen; ++o) {
         const int j = kColumn - o * kStride;
         if (j < 0 || j >= kKernel) continue;
-        const PanelVec w = Load<PanelVec>(weights + (i * kKernel + j) * kPanelLanes);
+        const PanelVec w = weight(u, i * kKernel + j);
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r) acc[o][r] = MulAdd(x[r * kStride + i], w, acc[o][r]);
       }
@@ -77,22 +104,43 @@ inline void AddColumn(const LanewiseArgs& args, const F& load, PanelVec (&acc)[k
   }
 }
 
+// Whether all weights of a kernel stay in registers beside the sums and a column: of 3x3, in 32 registers.
+template <int kKernel, bool kPermuted>
+constexpr bool kKeepsWeights = kMostRows == 4 && kKernel == 3 && !kPermuted;
+
 // A square kernel. kPermuted: of each unit of input channels in turn, the one that args.places names for a lane. kWhole: all rows of taps lie inside.
 template <int kRows, int kKernel, int kStride, bool kPermuted, bool kWhole>
 void SlideRows(const LanewiseArgs& args) {
   static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first column of the newest");
   constexpr int kInRows = (kRows - 1) * kStride + kKernel;
   constexpr int kOpen = (kKernel - 1) / kStride + 1;
+  constexpr int kTaps = kKernel * kKernel;
   const float *first[kInRows], *second[kInRows];
   for (int i = 0; !kWhole && i < kInRows; ++i) {
     const bool inside = i >= args.rowBegin && i < args.rowEnd;
     first[i] = inside ? args.in + i * args.inRow : args.zeros;
     second[i] = inside ? first[i] + args.inSecond : args.zeros;
   }
+  PanelVec kept[kTaps];
+#pragma GCC unroll 16
+  for (int t = 0; kKeepsWeights<kKernel, kPermuted> && t < kTaps; ++t) kept[t] = Load<PanelVec>(args.weights + t * kPanelLanes);
+  const auto weight = [&](int u, int t) {
+    return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(args.weights + (u * kTaps + t) * kPanelLanes);
+  };
   const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond;
+  const int64_t columns = args.columns, pixels = args.pixels;
   int64_t column = -args.left;
+  // Every third row has an address of its own, the others are reached from it: all of them would need more registers than there are.
+  const float* thirds[(kInRows + 2) / 3];
   const auto load = [&](int i) {
-    return kWhole ? LoadPanel(args.in + column * 8 + i * inRow, inSecond) : LoadPanel(first[i] + column * 8, second[i] + column * 8);
+    return kWhole ? LoadPanel(thirds[i / 3] + i % 3 * inRow, inSecond) : LoadPanel(first[i] + column * 8, second[i] + column * 8);
+  };
+  const auto moveTo = [&] {
+#pragma GCC unroll 8
+    for (int k = 0; kWhole && k < (kInRows + 2) / 3; ++k) {
+      thirds[k] = args.in + column * 8 + 3 * k * inRow;
+      Opaque(thirds[k]);
+    }
   };
   const Finish finish(args);
   PanelVec acc[kOpen][kRows];
@@ -102,21 +150,24 @@ void SlideRows(const LanewiseArgs& args) {
     for (int r = 0; r < kRows; ++r) acc[o][r] = Load<PanelVec>(args.bias);
   }
   // The first columns complete outputs that do not exist.
-  for (int64_t output = 1 - kOpen; output < args.pixels; ++output) {
-    if (column >= 0 && column < args.columns) {
-      AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 1>(args, load, acc);
+  for (int64_t output = 1 - kOpen; output < pixels; ++output) {
+    if (column >= 0 && column < columns) {
+      moveTo();
+      AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 1>(args, load, weight, acc);
     }
     ++column;
+    if (output >= 0) finish(acc[0], output * 8);
+    const PanelVec bias = Load<PanelVec>(args.bias);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      if (output >= 0) finish(acc[0][r], r * args.outRow + output * 8);
 #pragma GCC unroll 8
       for (int o = 0; o + 1 < kOpen; ++o) acc[o][r] = acc[o + 1][r];
-      acc[kOpen - 1][r] = Load<PanelVec>(args.bias);
+      acc[kOpen - 1][r] = bias;
     }
     if constexpr (kStride == 2) {
-      if (column >= 0 && column < args.columns) {
-        AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 2>(args, load, acc);
+      if (column >= 0 && column < columns) {
+        moveTo();
+        AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 2>(args, load, weight, acc);
       }
       ++column;
     }
@@ -145,7 +196,10 @@ inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, i
     }
   }
 #pragma GCC unroll 8
-  for (int p = 0; p < kPixels; ++p) finish(acc[p], (output + p) * 8);
+  for (int p = 0; p < kPixels; ++p) {
+    PanelVec one[1] = {acc[p]};
+    finish(one, (output + p) * 8);
+  }
 }
 
 void AnyRow(const LanewiseArgs& args) {
@@ -178,9 +232,12 @@ inline void ForRows(const LanewiseArgs& args) {
 
 // Most rows at once: what fits into the registers, of the kernels that have instances.
 constexpr int MostRows(int kernel, int stride, bool permuted) {
-  if (kernel == 3) return kMostRows == 3 && (permuted || stride == 2) ? 2 : kMostRows;
-  if (kernel == 5 && !permuted && kMostRows > 1) return kMostRows == 3 && stride == 2 ? 1 : 2;
-  return 1;
+  if (kMostRows == 1) return 1;
+  const bool many = kMostRows == 4;  // registers
+  if (kernel == 3) return !many && (permuted || stride == 2) ? 2 : kMostRows;
+  if (permuted) return 1;
+  if (kernel == 5) return many ? 4 : stride == 2 ? 1 : 2;
+  return many ? 2 : 1;
 }
 int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
 

@@ -27,12 +27,16 @@ function isPlainConv({ op, attrs, inputs, outputs }: Node): boolean {
 function isPointwise(node: Node): boolean {
   const { stride, padding, groups } = attrsOf(node);
   const { shape } = node.inputs[1].type;
-  return groups === 1 && sizeOf(shape.slice(2)) * sizeOf(stride) === 1 && padding.every((n) => n === 0);
+  return (
+    groups === 1 && sizeOf(shape.slice(2)) * sizeOf(stride) === 1 && padding.every((n) => n === 0)
+  );
 }
 
 function isDepthwise(node: Node): boolean {
   const [out, perGroup] = node.inputs[1].type.shape;
-  return perGroup === 1 && out === attrsOf(node).groups && sizeOf(node.inputs[1].type.shape.slice(2)) > 1;
+  return (
+    perGroup === 1 && out === attrsOf(node).groups && sizeOf(node.inputs[1].type.shape.slice(2)) > 1
+  );
 }
 
 export const joinDepthwise = {
