@@ -230,14 +230,13 @@ inline void ForRows(const LanewiseArgs& args) {
   else SlideRows<kRows, kKernel, kStride, kPermuted, false>(args);
 }
 
-// Most rows at once: what fits into the registers, of the kernels that have instances.
+// Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others one.
 constexpr int MostRows(int kernel, int stride, bool permuted) {
-  if (kMostRows == 1) return 1;
   const bool many = kMostRows == 4;  // registers
-  if (kernel == 3) return !many && (permuted || stride == 2) ? 2 : kMostRows;
-  if (permuted) return 1;
+  if (kernel == 3) return kMostRows == 3 && (permuted || stride == 2) ? 2 : kMostRows;
+  if (kMostRows == 1 || permuted) return 1;
   if (kernel == 5) return many ? 4 : stride == 2 ? 1 : 2;
-  return many ? 2 : 1;
+  return kernel == 7 && stride == 1 && many ? 2 : 1;
 }
 int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
 
