@@ -7,12 +7,15 @@
 import type { Layout } from "../core/backend.js";
 import { expected, ShapeError } from "../core/errors.js";
 import type { OpDef, TensorType } from "../core/op.js";
+import { sameShape } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 
 /** One tensor of the graph. */
 export class Value {
   /** The node that makes it; undefined for inputs and constants. */
   producer: Node | undefined;
+  /** The nodes that read it, in no order; Graph keeps them. */
+  readonly readers = new Set<Node>();
   /** How its memory is laid out; the shape stays the logical one. assignLayout decides. */
   layout: Layout = "plain";
   /** The name is the model's, not made up. */
@@ -32,7 +35,8 @@ export interface Node {
   readonly name: string;
   readonly op: OpDef;
   readonly attrs: object;
-  inputs: Value[];
+  /** Changed by Graph.setInputs only. */
+  inputs: readonly Value[];
   readonly outputs: Value[];
 }
 
@@ -128,11 +132,7 @@ export class Graph {
     );
     types.forEach((type, i) => {
       const have = old.outputs[i]?.type;
-      if (
-        have === undefined ||
-        have.dtype !== type.dtype ||
-        have.shape.join() !== type.shape.join()
-      ) {
+      if (have === undefined || have.dtype !== type.dtype || !sameShape(have.shape, type.shape)) {
         throw new ShapeError(
           expected(
             `graph.replace of ${old.name}`,
@@ -142,35 +142,31 @@ export class Graph {
         );
       }
     });
+    for (const value of old.inputs) value.readers.delete(old);
+    for (const value of node.inputs) value.readers.add(node);
     for (const output of node.outputs) output.producer = node;
     this.nodes[this.nodes.indexOf(old)] = node;
     return node;
   }
 
+  /** Makes a node read other values. */
+  setInputs(node: Node, inputs: readonly Value[]): void {
+    for (const value of node.inputs) value.readers.delete(node);
+    for (const value of inputs) value.readers.add(node);
+    node.inputs = inputs;
+  }
+
   /** Makes every reader of `old`, outputs of the graph included, read `by`. */
   redirect(old: Value, by: Value): void {
-    for (const node of this.nodes) {
-      if (node.inputs.includes(old)) node.inputs = node.inputs.map((v) => (v === old ? by : v));
-    }
+    const replaced = (value: Value): Value => (value === old ? by : value);
+    for (const node of [...old.readers]) this.setInputs(node, node.inputs.map(replaced));
     for (const output of this.outputs) if (output.value === old) output.value = by;
   }
 
-  /** Takes nodes out. Their outputs must have no reader left. */
-  remove(nodes: ReadonlySet<Node>): void {
-    this.nodes = this.nodes.filter((node) => !nodes.has(node));
-  }
-
-  /** The nodes that read each value; a value that nobody reads is absent. */
-  readers(): Map<Value, Node[]> {
-    const result = new Map<Value, Node[]>();
-    for (const node of this.nodes) {
-      for (const value of new Set(node.inputs)) {
-        const list = result.get(value);
-        if (list) list.push(node);
-        else result.set(value, [node]);
-      }
-    }
-    return result;
+  /** Takes a node out. Its outputs must have no reader left. */
+  remove(node: Node): void {
+    for (const value of node.inputs) value.readers.delete(node);
+    this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 
   /** Gives a value the name that the model has for it; where it has a name of the model's already, the new one is an alias. */
@@ -187,6 +183,11 @@ export class Graph {
 
   isOutput(value: Value): boolean {
     return this.outputs.some((output) => output.value === value);
+  }
+
+  /** Whether one node reads a value, and nothing else does. */
+  isReadOnce(value: Value): boolean {
+    return value.readers.size === 1 && !this.isOutput(value);
   }
 
   /** Every value, by name: inputs, constants that something reads, results. */
@@ -217,6 +218,7 @@ export class Graph {
       (type, i) => new Value(this.uniqueName(names[i] ?? `${op.name}${i || ""}`), type),
     );
     const node: Node = { name: nodeName, op: op as OpDef, attrs, inputs: [...inputs], outputs };
+    for (const value of inputs) value.readers.add(node);
     for (const output of outputs) output.producer = node;
     return node;
   }

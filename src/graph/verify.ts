@@ -10,7 +10,7 @@ import type { Graph, Node, Value } from "./graph.js";
 /**
  * Throws unless
  *   - every value that a node reads, or that the graph gives, is an input, a constant or made by a node before
- *   - every value is made once, and knows by which node
+ *   - every value is made once, and knows by which node and which nodes read it
  *   - names are unique
  *   - the types of a node's outputs are what its op infers
  *   - inputs and outputs of the graph are plain; only a reorder reads one layout and makes the other
@@ -48,6 +48,7 @@ export function verifyGraph(graph: Graph): void {
     verifyTypes(node, where);
     verifyLayout(node, where);
   }
+  verifyReaders(graph);
   for (const output of graph.outputs) {
     const where = `graph output "${output.name}"`;
     read(output.value, where);
@@ -56,6 +57,18 @@ export function verifyGraph(graph: Graph): void {
 
 function check(holds: boolean, where: string, what: string): asserts holds {
   if (!holds) throw new XcorrError("XCORR_GRAPH", `${where}: expected ${what}`);
+}
+
+function verifyReaders(graph: Graph): void {
+  const nodes = new Set(graph.nodes);
+  for (const node of nodes) {
+    for (const { name, readers } of node.inputs)
+      check(readers.has(node), `node "${node.name}"`, `"${name}" to know that it is read`);
+  }
+  for (const { name, readers } of graph.values().values()) {
+    for (const reader of readers)
+      check(nodes.has(reader), `"${name}"`, `its reader "${reader.name}" to be in the graph`);
+  }
 }
 
 function verifyTypes(node: Node, where: string): void {

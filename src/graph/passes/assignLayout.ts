@@ -45,10 +45,9 @@ export const assignLayout = {
           value.layout = "blocked";
       }
     }
-    const readers = graph.readers();
     const staysPlain = (value: Value): boolean =>
       value.type.shape[1] <= FEW_CHANNELS &&
-      !readers.get(value)?.some((reader) => ruleOf(reader) === "prefers");
+      ![...value.readers].some((reader) => ruleOf(reader) === "prefers");
     for (const node of graph.nodes) {
       const rule = ruleOf(node);
       const blocked =
@@ -81,7 +80,7 @@ function insertReorders(graph: Graph, rules: ReadonlyMap<Node, LayoutRule>): num
   for (const node of [...graph.nodes]) {
     const rule = rules.get(node);
     const data = images(node);
-    node.inputs = node.inputs.map((value, i) => {
+    const inputs = node.inputs.map((value, i) => {
       if (rule === "plain" || rule === undefined || !data.includes(i))
         return inLayout(value, "plain", node);
       if (
@@ -93,6 +92,7 @@ function insertReorders(graph: Graph, rules: ReadonlyMap<Node, LayoutRule>): num
         return value;
       return inLayout(value, "blocked", node);
     });
+    graph.setInputs(node, inputs);
   }
   return changes;
 }

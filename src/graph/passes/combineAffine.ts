@@ -6,6 +6,7 @@
  * with a and b constants, one number per channel or one for all; so does a mul, add, sub or div by a number per channel that stands alone,
  * because a batchNorm keeps the blocked layout and is one multiply-add. Only when nothing else reads the results in between.
  */
+import { sameShape } from "../../core/shape.js";
 import { Tensor } from "../../core/tensor.js";
 import { batchNormOp } from "../../ops/norm.js";
 import { isImage } from "../../ops/shared.js";
@@ -21,7 +22,7 @@ export const composeAffine = (a: Affine, b: Affine): Affine => ({
 /** The image that a node scales and shifts, and how. */
 function affineNode(node: Node): { from: Value; affine: Affine } | undefined {
   const { type } = node.outputs[0];
-  const from = node.inputs.find((v) => !v.constant && v.type.shape.join() === type.shape.join());
+  const from = node.inputs.find((v) => !v.constant && sameShape(v.type.shape, type.shape));
   if (!from || !isImage(type)) return undefined;
   const affine = affineOf(node, from, type.shape[1]);
   return affine && { from, affine };
@@ -31,7 +32,6 @@ export const combineAffine = {
   name: "combineAffine",
   apply(graph: Graph): number {
     let changes = 0;
-    const readers = graph.readers();
     const gone = new Set<Node>();
     // From the end, so that a chain is met at its last link, and is one product of float64 numbers.
     for (const node of [...graph.nodes].reverse()) {
@@ -40,8 +40,8 @@ export const combineAffine = {
       let { from: x, affine } = last;
       const before = new Set<Node>();
       for (let link = x.producer; link; link = x.producer) {
-        const alone = readers.get(x)?.length === 1 && !graph.isOutput(x);
-        const next = alone && !("activation" in link.attrs) ? affineNode(link) : undefined;
+        const alone = graph.isReadOnce(x) && !("activation" in link.attrs);
+        const next = alone ? affineNode(link) : undefined;
         if (!next) break;
         affine = composeAffine(next.affine, affine);
         x = next.from;
@@ -67,7 +67,7 @@ export const combineAffine = {
         ),
       ];
       graph.replace(node, batchNormOp, inputs, { ...node.attrs, eps: 0 });
-      graph.remove(before);
+      for (const link of before) graph.remove(link);
       changes++;
     }
     return changes;

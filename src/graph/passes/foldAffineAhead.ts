@@ -6,9 +6,11 @@
  *
  * Only when nothing else reads the result in between. Padding zeros would have to become -t / s, so with padding only if all t are 0.
  */
+import { sameShape } from "../../core/shape.js";
 import { elementsOf, scaledTensor } from "../../core/stored.js";
 import { Tensor } from "../../core/tensor.js";
-import type { Graph, Node } from "../graph.js";
+import { convInputs } from "../../ops/conv2d.js";
+import type { Graph, Node, Value } from "../graph.js";
 import { type Affine, affineOf, isUniform } from "./affine.js";
 
 /** Weights and bias of a convolution that scales and shifts its input channels itself. */
@@ -42,42 +44,43 @@ export function foldAffineInputs(
   return { weight: scaledTensor(weight, factors), bias: newBias };
 }
 
-const canTake = ({ op, attrs, inputs }: Node): boolean =>
-  op.name === "conv2d" &&
-  !("residual" in attrs) &&
-  inputs.slice(1).every((v) => v.constant?.dtype === "float32");
+/** Whether a node is a convolution of `x` by weights that can be changed. */
+function canTake({ op, attrs, inputs }: Node, x: Value): boolean {
+  if (op.name !== "conv2d" || inputs[0] !== x) return false;
+  const { bias, residual } = convInputs(inputs, attrs);
+  const parameters = bias ? [inputs[1], bias] : [inputs[1]];
+  return residual !== x && parameters.every((v) => v.constant?.dtype === "float32");
+}
 
 export const foldAffineAhead = {
   name: "foldAffineAhead",
   apply(graph: Graph): number {
     let changes = 0;
-    const readersOf = graph.readers();
     // From the end, so that of a chain the last link goes first and the others follow.
     for (const node of [...graph.nodes].reverse()) {
       const [result] = node.outputs;
-      if (graph.isOutput(result) || "activation" in node.attrs) continue;
-      const readers = readersOf.get(result) ?? [];
-      const [reader] = readers;
-      if (readers.length !== 1 || !canTake(reader) || reader.inputs[0] !== result) continue;
+      if (!graph.isReadOnce(result) || "activation" in node.attrs) continue;
+      const [reader] = result.readers;
+      if (!canTake(reader, result)) continue;
       const channels = result.type.shape[1];
       const from = node.inputs.find(
-        (v) => !v.constant && v.type.shape.join() === result.type.shape.join(),
+        (v) => !v.constant && sameShape(v.type.shape, result.type.shape),
       );
       const affine = from && affineOf(node, from, channels);
       if (!affine) continue;
       const { groups, padding } = reader.attrs as { groups: number; padding: readonly number[] };
       if (padding.some((n) => n > 0) && affine.shift.some((t) => t !== 0)) continue;
-      const [, weight, bias] = reader.inputs;
+      const [, weight] = reader.inputs;
+      const { bias, residual } = convInputs(reader.inputs, reader.attrs);
       const folded = foldAffineInputs(weight.constant as Tensor, bias?.constant, affine, groups);
       const inputs = [
         from,
         graph.constant(folded.weight, weight.name),
         graph.constant(folded.bias, bias?.name ?? `${reader.name}.bias`),
+        ...(residual ? [residual] : []),
       ];
-      const replaced = graph.replace(reader, reader.op, inputs, reader.attrs);
-      const others = (readersOf.get(from) ?? []).filter((other) => other !== node);
-      readersOf.set(from, [...others, replaced]);
-      graph.remove(new Set([node]));
+      graph.replace(reader, reader.op, inputs, reader.attrs);
+      graph.remove(node);
       changes++;
     }
     return changes;

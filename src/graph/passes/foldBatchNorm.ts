@@ -6,6 +6,7 @@
  *
  * Only when the weights and the numbers are constants, and nothing else reads the result in between.
  */
+import { sameShape } from "../../core/shape.js";
 import { scaledTensor } from "../../core/stored.js";
 import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
@@ -46,14 +47,13 @@ export const foldBatchNorm = {
   name: "foldBatchNorm",
   apply(graph: Graph): number {
     let changes = 0;
-    const readers = graph.readers();
     for (const node of [...graph.nodes]) {
       const from = node.inputs.find((v) => canTake(v.producer));
       const product = from?.producer;
-      if (!from || !product || readers.get(from)?.length !== 1 || graph.isOutput(from)) continue;
+      if (!from || !product || !graph.isReadOnce(from)) continue;
       // A linear's channels are its last axis, which is axis 1 of a matrix only.
       if (product.op.name === "linear" && from.type.shape.length !== 2) continue;
-      if (node.outputs[0].type.shape.join() !== from.type.shape.join()) continue;
+      if (!sameShape(node.outputs[0].type.shape, from.type.shape)) continue;
       const affine =
         "activation" in node.attrs ? undefined : affineOf(node, from, from.type.shape[1]);
       if (!affine) continue;
@@ -69,11 +69,8 @@ export const foldBatchNorm = {
         graph.constant(folded.weight, weight.name),
         graph.constant(folded.bias, bias?.name ?? `${product.name}.bias`),
       ];
-      const replaced = graph.replace(node, product.op, inputs, product.attrs);
-      graph.remove(new Set([product]));
-      // The product's input may have other readers: those stay.
-      const others = (readers.get(x) ?? []).filter((reader) => reader !== product);
-      readers.set(x, [...others, replaced]);
+      graph.replace(node, product.op, inputs, product.attrs);
+      graph.remove(product);
       changes++;
     }
     return changes;

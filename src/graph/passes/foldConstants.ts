@@ -21,8 +21,8 @@ function worthFolding({ inputs, outputs }: Node): boolean {
 export const foldConstants = {
   name: "foldConstants",
   apply(graph: Graph): number {
-    const folded = new Set<Node>();
-    for (const node of graph.nodes) {
+    let changes = 0;
+    for (const node of [...graph.nodes]) {
       if (!worthFolding(node)) continue;
       const results = node.outputs.map(({ type }) => Tensor.zeros(type.shape, type.dtype));
       node.op.reference(
@@ -33,9 +33,9 @@ export const foldConstants = {
       node.outputs.forEach((value, i) => {
         graph.redirect(value, graph.constant(results[i], value.name));
       });
-      folded.add(node);
+      graph.remove(node);
+      changes++;
     }
-    graph.remove(folded);
-    return folded.size;
+    return changes;
   },
 };

@@ -12,13 +12,9 @@ import { readNumber } from "../../core/tensor.js";
 import type { Graph, Node, Value } from "../graph.js";
 
 /** The node that makes a value which `reader` alone reads. */
-function soleProducer(
-  graph: Graph,
-  readers: ReadonlyMap<Value, Node[]>,
-  value: Value,
-): Node | undefined {
-  const alone = readers.get(value)?.length === 1 && !graph.isOutput(value);
-  return alone && value.producer?.outputs.length === 1 ? value.producer : undefined;
+function soleProducer(graph: Graph, value: Value): Node | undefined {
+  const { producer } = value;
+  return producer?.outputs.length === 1 && graph.isReadOnce(value) ? producer : undefined;
 }
 
 export const fuseAdd = {
@@ -31,14 +27,13 @@ export const fuseAdd = {
         !sameShape(node.inputs[0].type.shape, node.inputs[1].type.shape)
       )
         continue;
-      const readers = graph.readers();
       // The operand that was made last: the other is then certainly there before it.
       const [first, second] = node.inputs;
       for (const [result, residual] of [
         [second, first],
         [first, second],
       ]) {
-        const product = soleProducer(graph, readers, result);
+        const product = soleProducer(graph, result);
         if (
           result === residual ||
           product?.op.epilogue !== "residual" ||
@@ -52,7 +47,7 @@ export const fuseAdd = {
           ...node.attrs,
           residual: true,
         });
-        graph.remove(new Set([product]));
+        graph.remove(product);
         changes++;
         break;
       }
@@ -65,28 +60,18 @@ export const fuseActivation = {
   name: "fuseActivation",
   apply(graph: Graph): number {
     let changes = 0;
-    const readers = graph.readers();
     for (const node of [...graph.nodes]) {
       const activation = node.op.activation?.(node.attrs);
       if (!activation) continue;
-      const product = soleProducer(graph, readers, node.inputs[0]);
+      const product = soleProducer(graph, node.inputs[0]);
       if (
         !product?.op.epilogue ||
         "activation" in product.attrs ||
         product.outputs[0].type.dtype !== "float32"
       )
         continue;
-      const fused = graph.replace(node, product.op, product.inputs, {
-        ...product.attrs,
-        activation,
-      });
-      graph.remove(new Set([product]));
-      for (const value of fused.inputs) {
-        readers.set(
-          value,
-          (readers.get(value) ?? []).map((reader) => (reader === product ? fused : reader)),
-        );
-      }
+      graph.replace(node, product.op, product.inputs, { ...product.attrs, activation });
+      graph.remove(product);
       changes++;
     }
     return changes;
@@ -116,7 +101,7 @@ export const fuseAffine = {
       const found = numberOf(node);
       if (!found || Object.keys(node.attrs).length > 0) continue;
       const { number, other } = found;
-      const product = soleProducer(graph, graph.readers(), other);
+      const product = soleProducer(graph, other);
       const activation = (product?.attrs as { activation?: Activation } | undefined)?.activation;
       if (!product || !activation || !Number.isFinite(number)) continue;
       if (!sameShape(other.type.shape, node.outputs[0].type.shape)) continue;
@@ -129,7 +114,7 @@ export const fuseAffine = {
         ...product.attrs,
         activation: { ...activation, ...next },
       });
-      graph.remove(new Set([product]));
+      graph.remove(product);
       changes++;
     }
     return changes;

@@ -35,11 +35,11 @@ export const passes: readonly Pass[] = [
   recogniseShuffle,
   removeDead, // so that the parts of a recognised activation do not count as readers
   foldBatchNorm, // before activations hide the product in front of them
-  foldAffineAhead, // after it: what stands after a product costs nothing there, whatever the padding of the next
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
   fuseAffine, // after it: what follows an activation that is fused
+  foldAffineAhead, // after all that can take in what stands after a product: it costs nothing there, and no weights have to be read
   combineAffine, // what is left of scales and shifts, with the activations that have been fused into them
   removeDead,
   assignLayout, // sees the ops that will run

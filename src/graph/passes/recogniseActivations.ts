@@ -7,6 +7,7 @@
  *   x * sigmoid(x)                                  ->  silu
  *   x * tanh(softplus(x))                           ->  mish
  */
+import { sameShape } from "../../core/shape.js";
 import { unaryOps } from "../../ops/unary.js";
 import type { Graph, Node, Value } from "../graph.js";
 
@@ -108,7 +109,7 @@ export const recogniseActivations = {
     for (const node of [...graph.nodes]) {
       const found = match(node);
       // The nodes in between go with removeDead, if nothing else reads them.
-      if (!found || found.x.type.shape.join() !== node.outputs[0].type.shape.join()) continue;
+      if (!found || !sameShape(found.x.type.shape, node.outputs[0].type.shape)) continue;
       graph.replace(node, unaryOps[found.name], [found.x], found.attrs);
       changes++;
     }

@@ -1,17 +1,16 @@
 /** Takes out nodes whose results nobody reads. */
-import type { Graph, Node, Value } from "../graph.js";
+import type { Graph } from "../graph.js";
 
 export const removeDead = {
   name: "removeDead",
   apply(graph: Graph): number {
-    const needed = new Set<Value>(graph.outputs.map(({ value }) => value));
-    const dead = new Set<Node>();
+    let changes = 0;
+    // From the end, so that what only dead nodes read is dead, too.
     for (const node of [...graph.nodes].reverse()) {
-      if (node.outputs.some((value) => needed.has(value)))
-        for (const value of node.inputs) needed.add(value);
-      else dead.add(node);
+      if (node.outputs.some((value) => value.readers.size > 0 || graph.isOutput(value))) continue;
+      graph.remove(node);
+      changes++;
     }
-    graph.remove(dead);
-    return dead.size;
+    return changes;
   },
 };

@@ -24,13 +24,13 @@ export const removeNoOps = {
     for (const node of [...graph.nodes]) {
       const before = node.inputs[0]?.producer;
       if (node.op.name === "reshape" && before?.op.name === "reshape") {
-        node.inputs = [before.inputs[0]];
+        graph.setInputs(node, [before.inputs[0]]);
         changes++;
       }
       // A value that is asked for by name keeps its node.
       if (!changesNothing(node) || graph.isOutput(node.outputs[0])) continue;
       graph.redirect(node.outputs[0], node.inputs[0]);
-      graph.remove(new Set([node]));
+      graph.remove(node);
       changes++;
     }
     return changes;

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { Tensor } from "../../../src/core/tensor.js";
 import type { Graph, Value } from "../../../src/graph/graph.js";
 import { foldAffineAhead } from "../../../src/graph/passes/foldAffineAhead.js";
+import { fuseAdd } from "../../../src/graph/passes/fuse.js";
 import { applyAndCompare, opsOf } from "../../support/graphs.js";
 import { batchNorm, conv, give, op, perChannel, start } from "./build.js";
 
@@ -22,6 +23,15 @@ it("folds into padded convolutions what only scales", () => {
   expect(applyAndCompare(graph, [foldAffineAhead])).toEqual([1]);
 });
 
+it("folds into a convolution that adds a residual", () => {
+  const { graph, x } = start();
+  const y = perChannel(graph, "mul", graph.add(op("relu"), [x], {})[0]);
+  const sum = graph.add(op("add"), [conv(graph, x, 4), conv(graph, y, 4)], {})[0];
+  give(graph, sum);
+  expect(applyAndCompare(graph, [fuseAdd, foldAffineAhead])).toEqual([1, 1]);
+  expect(opsOf(graph)).toEqual(["relu", "conv2d", "conv2d"]);
+});
+
 const left: Readonly<Record<string, (graph: Graph, x: Value) => Value[]>> = {
   "a shift in front of padding": (graph, x) => [
     conv(graph, batchNorm(graph, x), 6, { padding: 1 }),
@@ -37,6 +47,10 @@ const left: Readonly<Record<string, (graph: Graph, x: Value) => Value[]>> = {
   "an activation in between": (graph, x) => [
     conv(graph, graph.add(op("relu"), [batchNorm(graph, x)], {})[0], 6),
   ],
+  "what is the residual, too": (graph, x) => {
+    const y = perChannel(graph, "mul", x);
+    return [graph.add(op("add"), [conv(graph, y, 4, { padding: 1 }), y], {})[0]];
+  },
   "number / image": (graph, x) => {
     const one = graph.constant(Tensor.full([], 1));
     return [conv(graph, graph.add(op("div"), [one, x], {})[0], 6)];
@@ -46,5 +60,6 @@ const left: Readonly<Record<string, (graph: Graph, x: Value) => Value[]>> = {
 it.each(Object.keys(left))("leaves %s", (name) => {
   const { graph, x } = start();
   give(graph, ...left[name](graph, x));
+  fuseAdd.apply(graph);
   expect(applyAndCompare(graph, [foldAffineAhead])).toEqual([0]);
 });
