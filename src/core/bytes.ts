@@ -2,6 +2,9 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { ModelFormatError } from "./errors.js";
 
+/** Bytes that are worth staying in a file. */
+export const MANY_BYTES = 32 * 1024;
+
 /** A file that is open for as long as anybody can reach it. */
 class OpenFile {
   private static readonly unreachable = new FinalizationRegistry<number>(closeSync);
@@ -26,10 +29,10 @@ class OpenFile {
     );
   }
 
-  read(offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    for (let have = 0; have < length; ) {
-      const more = readSync(this.fd, bytes, have, length - have, offset + have);
+  /** Fills `bytes` with what is there from an offset on. */
+  read(offset: number, bytes: Uint8Array): Uint8Array {
+    for (let have = 0; have < bytes.length; ) {
+      const more = readSync(this.fd, bytes, have, bytes.length - have, offset + have);
       if (more === 0) throw new RangeError(`${this.path} ends at byte ${offset + have}`);
       have += more;
     }
@@ -59,11 +62,12 @@ export class Bytes {
     return new Bytes(this.source, this.offset + offset, length);
   }
 
-  /** A view on memory, or a copy of what is in the file. */
-  read(offset = 0, length = this.length): Uint8Array {
+  /** A view on memory, or a copy of what is in the file: in `memory`, if that is large enough. */
+  read(offset = 0, length = this.length, memory?: Uint8Array): Uint8Array {
     const start = this.offset + offset;
-    if (this.source instanceof OpenFile) return this.source.read(start, length);
-    return this.source.subarray(start, start + length);
+    if (!(this.source instanceof OpenFile)) return this.source.subarray(start, start + length);
+    const fits = memory !== undefined && memory.length >= length;
+    return this.source.read(start, fits ? memory.subarray(0, length) : new Uint8Array(length));
   }
 
   /** The file that they lie in, if native code can read it there. Windows has no such numbers that two libraries agree on. */

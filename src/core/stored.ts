@@ -21,7 +21,7 @@ export const storedIn = (tensor: Tensor): Stored | undefined => stored.get(tenso
 /** The elements, without keeping them in memory if they are not there. */
 export function elementsOf(tensor: Tensor): TypedArray {
   const from = stored.get(tensor);
-  return from ? read(from, tensor) : tensor.data;
+  return from ? readStored(from, tensor) : tensor.data;
 }
 
 /** A tensor that reads its elements when its `data` is first asked for, and has them from then on. */
@@ -69,7 +69,11 @@ function multiply(a: Float64Array, b: Float64Array): Float64Array {
   return all;
 }
 
-function read({ bytes, factors }: Stored, { shape, dtype }: Tensor): TypedArray {
+/** The elements, read and multiplied. */
+export function readStored(
+  { bytes, factors }: Stored,
+  { shape, dtype }: { shape: Shape; dtype: DType },
+): TypedArray {
   const { view, bytes: size } = DTYPES[dtype];
   const raw = bytes.read();
   // A new Uint8Array, not raw.slice(): on a Buffer that is a view, not a copy.

@@ -27,8 +27,6 @@ const MAX_MADE_BYTES = 2 ** 30;
 const text = new TextDecoder();
 
 export class NodeContext {
-  private readonly attributes: ReadonlyMap<string, AttributeProto>;
-
   constructor(
     readonly graph: Graph,
     readonly node: NodeProto,
@@ -36,9 +34,7 @@ export class NodeContext {
     private readonly values: readonly (Value | undefined)[],
     private readonly budget: { bytes: number },
     readonly folder: Folder | undefined,
-  ) {
-    this.attributes = new Map(node.attribute.map((a) => [a.name, a]));
-  }
+  ) {}
 
   /** For messages: `Conv at node "/stem/Conv" (opset 13)`. */
   get place(): string {
@@ -111,38 +107,38 @@ export class NodeContext {
   }
 
   has(name: string): boolean {
-    return this.attributes.has(name);
+    return this.attribute(name) !== undefined;
   }
 
   int(name: string, fallback?: number): number {
-    const attribute = this.attributes.get(name);
+    const attribute = this.attribute(name);
     if (attribute) return Number(attribute.i);
     if (fallback === undefined) throw this.invalid(`with attribute "${name}"`, "none");
     return fallback;
   }
 
   float(name: string, fallback?: number): number {
-    const attribute = this.attributes.get(name);
+    const attribute = this.attribute(name);
     if (attribute) return attribute.f;
     if (fallback === undefined) throw this.invalid(`with attribute "${name}"`, "none");
     return fallback;
   }
 
   string(name: string, fallback: string): string {
-    const s = this.attributes.get(name)?.s;
+    const s = this.attribute(name)?.s;
     return s ? text.decode(s) : fallback;
   }
 
   ints(name: string): number[] | undefined {
-    return this.attributes.get(name)?.ints.map(Number);
+    return this.attribute(name)?.ints.map(Number);
   }
 
   floats(name: string): number[] | undefined {
-    return this.attributes.get(name)?.floats;
+    return this.attribute(name)?.floats;
   }
 
   tensor(name: string): Tensor | undefined {
-    const t = this.attributes.get(name)?.t;
+    const t = this.attribute(name)?.t;
     return t && toTensor(t, `attribute "${name}" ${this.place}`, this.folder);
   }
 
@@ -153,6 +149,10 @@ export class NodeContext {
       throw this.unsupported(`${name} ${choices.map((c) => `"${c}"`).join(" or ")}`, show(value));
     }
     return value as T;
+  }
+
+  private attribute(name: string): AttributeProto | undefined {
+    return this.node.attribute.find((attribute) => attribute.name === name);
   }
 
   /** Adds an op; evaluates it at once if all its inputs are constants and the results small. */

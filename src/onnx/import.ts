@@ -206,8 +206,18 @@ function readInfo(info: ValueInfoProto, isInput: boolean): ValueInfo {
   return { name: info.name, dtype, shape };
 }
 
+function isInOrder(nodes: readonly NodeProto[], known: readonly string[]): boolean {
+  const have = new Set(known).add("");
+  return nodes.every(({ input, output }) => {
+    const isReady = input.every((name) => have.has(name));
+    for (const name of output) have.add(name);
+    return isReady;
+  });
+}
+
 /** The nodes so that each comes after those it reads; ONNX asks for that order, but not every file keeps it. */
-function inOrder(nodes: readonly NodeProto[], known: readonly string[]): NodeProto[] {
+function inOrder(nodes: readonly NodeProto[], known: readonly string[]): readonly NodeProto[] {
+  if (isInOrder(nodes, known)) return nodes;
   const makers = new Map<string, number>();
   nodes.forEach((node, i) => {
     for (const name of node.output) if (name) makers.set(name, i);

@@ -1,9 +1,9 @@
 /**
- * The messages of an .onnx file, as far as we read them, on a library's wire reader. What tensors hold as raw bytes stays where it is, so of a file
+ * The messages of an .onnx file, as far as we read them, on a library's wire reader. Many raw bytes of a tensor stay where they are, so of a file
  * of a few hundred megabytes a few hundred kilobytes are read. Field numbers: onnx.proto of the ONNX project.
  */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { Bytes } from "../core/bytes.js";
+import { Bytes, MANY_BYTES } from "../core/bytes.js";
 import { ModelFormatError } from "../core/errors.js";
 
 export interface TensorProto {
@@ -24,7 +24,7 @@ export interface AttributeProto {
   name: string;
   f: number;
   i: bigint;
-  s: Uint8Array;
+  s?: Uint8Array;
   t?: TensorProto;
   floats: number[];
   ints: bigint[];
@@ -46,9 +46,18 @@ export interface DimensionProto {
   dimParam?: string;
 }
 
+export interface ShapeProto {
+  dim: DimensionProto[];
+}
+
+export interface TensorTypeProto {
+  elemType: number;
+  shape?: ShapeProto;
+}
+
 export interface ValueInfoProto {
   name: string;
-  type?: { tensorType?: { elemType: number; shape?: { dim: DimensionProto[] } } };
+  type?: { tensorType?: TensorTypeProto };
 }
 
 export interface GraphProto {
@@ -76,80 +85,145 @@ interface Field {
   readonly repeated?: boolean;
 }
 
-type Schema = Readonly<Record<number, Field>>;
+interface Schema {
+  /** A message as it is when none of its fields is in the file. */
+  readonly empty: () => object;
+  readonly fields: Readonly<Record<number, Field>>;
+}
 
 const one = (name: string, kind: Scalar | Schema): Field => ({ name, kind });
 const many = (name: string, kind: Scalar | Schema): Field => ({ name, kind, repeated: true });
 
-const tensorSchema: Schema = {
-  1: many("dims", "int"),
-  2: one("dataType", "int"),
-  4: many("floatData", "float"),
-  5: many("int32Data", "int"),
-  7: many("int64Data", "bigint"),
-  8: one("name", "string"),
-  9: one("rawData", "place"),
-  10: many("doubleData", "double"),
-  11: many("uint64Data", "ubigint"),
-  13: many("externalData", { 1: one("key", "string"), 2: one("value", "string") }),
-  14: one("dataLocation", "int"),
-};
+/** `Message` has the compiler see that no field is left out. */
+const schema = <Message extends object>(
+  empty: () => Message,
+  fields: Readonly<Record<number, Field>>,
+): Schema => ({ empty, fields });
 
-const attributeSchema: Schema = {
-  1: one("name", "string"),
-  2: one("f", "float"),
-  3: one("i", "bigint"),
-  4: one("s", "bytes"),
-  5: one("t", tensorSchema),
-  7: many("floats", "float"),
-  8: many("ints", "bigint"),
-  9: many("strings", "bytes"),
-  20: one("type", "int"),
-};
-
-const nodeSchema: Schema = {
-  1: many("input", "string"),
-  2: many("output", "string"),
-  3: one("name", "string"),
-  4: one("opType", "string"),
-  5: many("attribute", attributeSchema),
-  7: one("domain", "string"),
-};
-
-const valueInfoSchema: Schema = {
-  1: one("name", "string"),
-  2: one("type", {
-    1: one("tensorType", {
-      1: one("elemType", "int"),
-      2: one("shape", {
-        1: many("dim", { 1: one("dimValue", "int"), 2: one("dimParam", "string") }),
-      }),
-    }),
+const tensorSchema = schema<TensorProto>(
+  () => ({
+    dims: [],
+    dataType: 0,
+    floatData: [],
+    int32Data: [],
+    int64Data: [],
+    name: "",
+    rawData: undefined,
+    doubleData: [],
+    uint64Data: [],
+    externalData: [],
+    dataLocation: 0,
   }),
-};
+  {
+    1: many("dims", "int"),
+    2: one("dataType", "int"),
+    4: many("floatData", "float"),
+    5: many("int32Data", "int"),
+    7: many("int64Data", "bigint"),
+    8: one("name", "string"),
+    9: one("rawData", "place"),
+    10: many("doubleData", "double"),
+    11: many("uint64Data", "ubigint"),
+    13: many(
+      "externalData",
+      schema<TensorProto["externalData"][number]>(() => ({ key: "", value: "" }), {
+        1: one("key", "string"),
+        2: one("value", "string"),
+      }),
+    ),
+    14: one("dataLocation", "int"),
+  },
+);
 
-const graphSchema: Schema = {
-  1: many("node", nodeSchema),
-  2: one("name", "string"),
-  5: many("initializer", tensorSchema),
-  11: many("input", valueInfoSchema),
-  12: many("output", valueInfoSchema),
-  15: many("sparseInitializer", {}),
-};
+const attributeSchema = schema<AttributeProto>(
+  () => ({
+    name: "",
+    f: 0,
+    i: 0n,
+    s: undefined,
+    t: undefined,
+    floats: [],
+    ints: [],
+    strings: [],
+    type: 0,
+  }),
+  {
+    1: one("name", "string"),
+    2: one("f", "float"),
+    3: one("i", "bigint"),
+    4: one("s", "bytes"),
+    5: one("t", tensorSchema),
+    7: many("floats", "float"),
+    8: many("ints", "bigint"),
+    9: many("strings", "bytes"),
+    20: one("type", "int"),
+  },
+);
 
-const modelSchema: Schema = {
-  1: one("irVersion", "int"),
-  2: one("producerName", "string"),
-  7: one("graph", graphSchema),
-  8: many("opsetImport", { 1: one("domain", "string"), 2: one("version", "int") }),
-};
+const nodeSchema = schema<NodeProto>(
+  () => ({ input: [], output: [], name: "", opType: "", attribute: [], domain: "" }),
+  {
+    1: many("input", "string"),
+    2: many("output", "string"),
+    3: one("name", "string"),
+    4: one("opType", "string"),
+    5: many("attribute", attributeSchema),
+    7: one("domain", "string"),
+  },
+);
 
-/** What a field holds when the file does not have it. */
-function emptyValue({ kind, repeated }: Field): unknown {
-  if (repeated) return [];
-  if (typeof kind !== "string" || kind === "bytes" || kind === "place") return undefined;
-  return kind === "string" ? "" : kind === "bigint" || kind === "ubigint" ? 0n : 0;
-}
+const shapeSchema = schema<ShapeProto>(() => ({ dim: [] }), {
+  1: many(
+    "dim",
+    schema<DimensionProto>(() => ({}), { 1: one("dimValue", "int"), 2: one("dimParam", "string") }),
+  ),
+});
+
+const tensorTypeSchema = schema<TensorTypeProto>(() => ({ elemType: 0 }), {
+  1: one("elemType", "int"),
+  2: one("shape", shapeSchema),
+});
+
+const valueInfoSchema = schema<ValueInfoProto>(() => ({ name: "" }), {
+  1: one("name", "string"),
+  2: one(
+    "type",
+    schema<NonNullable<ValueInfoProto["type"]>>(() => ({}), {
+      1: one("tensorType", tensorTypeSchema),
+    }),
+  ),
+});
+
+const graphSchema = schema<GraphProto>(
+  () => ({ node: [], name: "", initializer: [], sparseInitializer: [], input: [], output: [] }),
+  {
+    1: many("node", nodeSchema),
+    2: one("name", "string"),
+    5: many("initializer", tensorSchema),
+    11: many("input", valueInfoSchema),
+    12: many("output", valueInfoSchema),
+    15: many(
+      "sparseInitializer",
+      schema(() => ({}), {}),
+    ),
+  },
+);
+
+const modelSchema = schema<ModelProto>(
+  () => ({ irVersion: 0, producerName: "", graph: undefined, opsetImport: [] }),
+  {
+    1: one("irVersion", "int"),
+    2: one("producerName", "string"),
+    7: one("graph", graphSchema),
+    8: many(
+      "opsetImport",
+      schema<ModelProto["opsetImport"][number]>(() => ({ domain: "", version: 0 }), {
+        1: one("domain", "string"),
+        2: one("version", "int"),
+      }),
+    ),
+  },
+);
 
 function readScalar(reader: BinaryReader, kind: Scalar): unknown {
   switch (kind) {
@@ -168,19 +242,18 @@ function readScalar(reader: BinaryReader, kind: Scalar): unknown {
   }
 }
 
-/** Sizes and dimensions left at 0 in a file are not there; these fields tell the two apart. */
-const OPTIONAL = new Set(["dimValue", "dimParam"]);
-
 /** Bytes read at once, and the most that a tag with a number after it takes. */
 const WINDOW = 64 * 1024;
 const MOST_SCALAR = 32;
 
-const text = new TextDecoder();
+type Message = Record<string, unknown>;
 
 /** Walks through messages, with a window of their bytes in memory. */
 class MessageReader {
-  private window: Uint8Array = new Uint8Array(0);
+  private window: Buffer = Buffer.alloc(0);
   private reader = new BinaryReader(this.window);
+  /** What windows of this size are read into. */
+  private readonly memory = new Uint8Array(WINDOW);
   /** Of the window. */
   private start = 0;
 
@@ -192,22 +265,20 @@ class MessageReader {
   }
 
   /** The message between two offsets. */
-  read(begin: number, end: number, schema: Schema): Record<string, unknown> {
-    const message: Record<string, unknown> = {};
-    for (const field of Object.values(schema))
-      if (!OPTIONAL.has(field.name)) message[field.name] = emptyValue(field);
+  read(begin: number, end: number, { empty, fields }: Schema): object {
+    const message = empty() as Message;
     for (let at = begin; at < end; ) {
       const reader = this.at(at, MOST_SCALAR);
       const [number, wireType] = reader.tag();
-      const field = schema[number];
+      const field = fields[number];
       if (wireType === WireType.LengthDelimited) {
         const length = reader.uint32();
         const from = this.offset;
         at = from + length;
         if (at > end) throw new RangeError("a field runs past the end of its message");
-        if (field) add(message, field, this.readDelimited(from, at, field));
+        if (field) this.takeDelimited(message, field, from, at);
       } else {
-        if (field) add(message, field, [readScalar(reader, field.kind as Scalar)]);
+        if (field) take(message, field, readScalar(reader, field.kind as Scalar));
         else reader.skip(wireType, number);
         at = this.offset;
       }
@@ -216,17 +287,21 @@ class MessageReader {
     return message;
   }
 
-  /** What a field with a length holds: one value, or the numbers of a list. */
-  private readDelimited(from: number, until: number, { kind }: Field): unknown[] {
-    if (typeof kind === "object") return [this.read(from, until, kind)];
-    if (kind === "place") return [this.bytes.slice(from, until - from)];
-    const reader = this.at(from, until - from);
-    const end = reader.pos + until - from;
-    if (kind === "string") return [text.decode(this.window.subarray(reader.pos, end))];
-    if (kind === "bytes") return [this.window.slice(reader.pos, end)];
-    const list: unknown[] = [];
-    while (reader.pos < end) list.push(readScalar(reader, kind));
-    return list;
+  /** Takes what a field with a length holds: one value, or the numbers of a list. */
+  private takeDelimited(message: Message, field: Field, from: number, until: number): void {
+    const { kind } = field;
+    if (typeof kind === "object") {
+      take(message, field, this.read(from, until, kind));
+    } else if (kind === "place" && until - from >= MANY_BYTES) {
+      take(message, field, this.bytes.slice(from, until - from));
+    } else {
+      const reader = this.at(from, until - from);
+      const end = reader.pos + until - from;
+      if (kind === "string") take(message, field, this.window.toString("utf8", reader.pos, end));
+      else if (kind === "bytes" || kind === "place")
+        take(message, field, new Uint8Array(this.window.subarray(reader.pos, end)));
+      else while (reader.pos < end) take(message, field, readScalar(reader, kind));
+    }
   }
 
   /** A reader at an offset, with so many bytes in memory from there on, or all that there are. */
@@ -234,7 +309,8 @@ class MessageReader {
     const until = Math.min(offset + length, this.bytes.length);
     if (offset < this.start || until > this.start + this.window.length) {
       const size = Math.min(Math.max(length, WINDOW), this.bytes.length - offset);
-      this.window = this.bytes.read(offset, size);
+      const { buffer, byteOffset } = this.bytes.read(offset, size, this.memory);
+      this.window = Buffer.from(buffer, byteOffset, size);
       this.reader = new BinaryReader(this.window);
       this.start = offset;
     }
@@ -243,10 +319,9 @@ class MessageReader {
   }
 }
 
-function add(message: Record<string, unknown>, field: Field, values: readonly unknown[]): void {
-  const { name, repeated } = field;
-  if (!repeated) message[name] = values.at(-1);
-  else for (const value of values) (message[name] as unknown[]).push(value);
+function take(message: Message, { name, repeated }: Field, value: unknown): void {
+  if (repeated) (message[name] as unknown[]).push(value);
+  else message[name] = value;
 }
 
 function decode(bytes: Bytes, schema: Schema, what: string): unknown {

@@ -3,7 +3,7 @@
  * that we do (bfloat16 -> float32, uint16 -> int32, uint32 and uint64 -> int64).
  */
 import { isAbsolute, normalize, resolve, sep } from "node:path";
-import { Bytes } from "../core/bytes.js";
+import { Bytes, MANY_BYTES } from "../core/bytes.js";
 import type { DType } from "../core/dtype.js";
 import {
   expected,
@@ -13,7 +13,7 @@ import {
   UnsupportedOperatorError,
 } from "../core/errors.js";
 import { sizeOf } from "../core/shape.js";
-import { storedTensor } from "../core/stored.js";
+import { readStored, storedTensor } from "../core/stored.js";
 import { Tensor, writeNumber } from "../core/tensor.js";
 import type { TensorProto } from "./messages.js";
 
@@ -71,9 +71,6 @@ export function dtypeOfElement(elemType: number, what: string): DType {
   );
 }
 
-/** Bytes that are worth staying in a file. */
-const MANY_BYTES = 32 * 1024;
-
 /**
  * @param folder  where the model's file lies, for tensors kept in files beside it; undefined: there is none
  * @throws {ModelFormatError} if sizes and data disagree
@@ -114,8 +111,9 @@ function fromRaw(raw: Bytes, { dtype, bytes, read }: ElementType, shape: number[
     for (let i = 0; i < result.size; i++) result.data[i] = read(view, i * bytes);
     return result;
   }
-  const tensor = storedTensor({ bytes: raw }, shape, dtype);
-  return raw.length < MANY_BYTES ? new Tensor(tensor.data, shape, dtype) : tensor;
+  const stored = { bytes: raw };
+  if (raw.length >= MANY_BYTES) return storedTensor(stored, shape, dtype);
+  return new Tensor(readStored(stored, { shape, dtype }), shape, dtype);
 }
 
 /** Elements listed one by one in the field for their type. */

@@ -33,11 +33,12 @@ function batchNormAffine(node: Node, channels: number): Affine | undefined {
   if (constants.some((t) => t === undefined)) return undefined;
   const [g, beta, mean, variance] = constants.map((t) => numbersOf(t as Tensor));
   const { eps } = node.attrs as { eps: number };
-  const scale = Float64Array.from(
-    { length: channels },
-    (_, c) => g[c] / Math.sqrt(variance[c] + eps),
-  );
-  return { scale, shift: scale.map((s, c) => beta[c] - mean[c] * s) };
+  const [scale, shift] = [new Float64Array(channels), new Float64Array(channels)];
+  for (let c = 0; c < channels; c++) {
+    scale[c] = g[c] / Math.sqrt(variance[c] + eps);
+    shift[c] = beta[c] - mean[c] * scale[c];
+  }
+  return { scale, shift };
 }
 
 /** A constant as one number per channel (axis 1 of a tensor of this rank), if it broadcasts like that. */

@@ -12,29 +12,28 @@ import { Tensor } from "../../core/tensor.js";
 import type { Graph, Node } from "../graph.js";
 import { type Affine, affineOf } from "./affine.js";
 
-/** A product's weights, scaled, and its bias, scaled and shifted. `channels` has the output channel of each run of neighbouring weights. */
-export function foldAffine(
-  weight: Tensor,
-  bias: Tensor | undefined,
-  { scale, shift }: Affine,
-  channels: readonly number[],
-): { weight: Tensor; bias: Tensor } {
-  const newBias = Tensor.zeros([scale.length]);
-  for (let c = 0; c < scale.length; c++)
-    newBias.data[c] = (bias ? (bias.data[c] as number) : 0) * scale[c] + shift[c];
-  const factors = Float64Array.from(channels, (c) => scale[c]);
-  return { weight: scaledTensor(weight, factors), bias: newBias };
+/** A product's bias, scaled and shifted. */
+function foldedBias(bias: Tensor | undefined, { scale, shift }: Affine): Tensor {
+  const folded = Float32Array.from(shift);
+  for (let c = 0; c < scale.length && bias; c++)
+    folded[c] = (bias.data[c] as number) * scale[c] + shift[c];
+  return new Tensor(folded, [scale.length]);
 }
 
-/** Of conv2d and linear the first axis is the output channel, of convTranspose2d group and second axis. */
-function channelsOf(node: Node, { shape }: Tensor): number[] {
-  if (node.op.name !== "convTranspose2d") return Array.from({ length: shape[0] }, (_, o) => o);
+/**
+ * What each run of neighbouring weights is multiplied by. Of conv2d and linear the first axis is the output channel, of convTranspose2d group and
+ * second axis.
+ */
+function factorsOf(node: Node, { shape }: Tensor, { scale }: Affine): Float64Array {
+  if (node.op.name !== "convTranspose2d") return scale;
   const [cin, perGroup] = shape;
   const inPerGroup = cin / (node.attrs as { groups: number }).groups;
-  return Array.from(
-    { length: cin * perGroup },
-    (_, run) => Math.floor(run / perGroup / inPerGroup) * perGroup + (run % perGroup),
-  );
+  const factors = new Float64Array(cin * perGroup);
+  for (let c = 0; c < cin; c++) {
+    const first = Math.floor(c / inPerGroup) * perGroup;
+    factors.set(scale.subarray(first, first + perGroup), c * perGroup);
+  }
+  return factors;
 }
 
 function canTake(node: Node | undefined): node is Node {
@@ -58,16 +57,11 @@ export const foldBatchNorm = {
         "activation" in node.attrs ? undefined : affineOf(node, from, from.type.shape[1]);
       if (!affine) continue;
       const [x, weight, bias] = product.inputs;
-      const folded = foldAffine(
-        weight.constant as Tensor,
-        bias?.constant,
-        affine,
-        channelsOf(product, weight.constant as Tensor),
-      );
+      const taps = weight.constant as Tensor;
       const inputs = [
         x,
-        graph.constant(folded.weight, weight.name),
-        graph.constant(folded.bias, bias?.name ?? `${product.name}.bias`),
+        graph.constant(scaledTensor(taps, factorsOf(product, taps, affine)), weight.name),
+        graph.constant(foldedBias(bias?.constant, affine), bias?.name ?? `${product.name}.bias`),
       ];
       graph.replace(node, product.op, inputs, product.attrs);
       graph.remove(product);
