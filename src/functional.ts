@@ -19,7 +19,8 @@ export {
   convTranspose3d,
 } from "./ops/convTranspose.js";
 export { corr2d, corr2dMultiIn, corr2dMultiInOut } from "./ops/corr2d.js";
-export { cat, flatten, permute, pixelShuffle, reshape, stack } from "./ops/data.js";
+export { cat, flatten, permute, reshape, stack } from "./ops/data.js";
+export { pixelShuffle } from "./ops/depthToSpace.js";
 export {
   adaptiveAvgPool2d,
   adaptiveMaxPool2d,

@@ -1,15 +1,13 @@
 /**
- * Ops that move elements and compute nothing, for any dtype: reshape, transpose, concat, split, slice, expand, tile, gathers,
- * depthToSpace, spaceToDepth, reorder. Their references are all "copy element `from` of the input to place `to`".
+ * Ops that move elements and compute nothing, for any dtype: reshape, transpose, concat, split, slice, expand, tile, reorder.
  */
 import { dispatch } from "../core/dispatch.js";
 import { expected, OptionError, ShapeError, show, showShape, TensorError } from "../core/errors.js";
-import type { OpDef, Placement, TensorType } from "../core/op.js";
+import type { OpDef, Placement } from "../core/op.js";
 import {
   broadcastShapes,
   broadcastStrides,
   checkShape,
-  forEachIndex,
   normalizeAxis,
   sameShape,
   sizeOf,
@@ -17,17 +15,15 @@ import {
 } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkDtype, checkRank, checkSameDtype, isImage, samePlace } from "./shared.js";
-
-/** y[i] = x[source(index of i)] for every element of y. */
-function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => number): void {
-  forEachIndex(y.shape, (index, i) => {
-    y.data[i] = x.data[source(index)];
-  });
-}
-
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, n, i) => sum + n * b[i], 0);
+import {
+  checkCount,
+  checkRank,
+  checkSameDtype,
+  copyFrom,
+  dot,
+  isImage,
+  samePlace,
+} from "./shared.js";
 
 /** Where parts of these sizes begin, one after the other. */
 function startsOf(sizes: readonly number[]): number[] {
@@ -285,179 +281,6 @@ export const tileOp: OpDef<{ readonly repeats: readonly number[] }> = {
   },
 };
 
-/** An index of a gather, negative from the end, as a place from the front. */
-function place(op: string, value: number | bigint, length: number): number {
-  const i = Number(value);
-  if (i < -length || i >= length)
-    throw new ShapeError(expected(op, `indices from ${-length} to ${length - 1}`, `${i}`));
-  return i < 0 ? i + length : i;
-}
-
-function checkIndices(op: string, indices: TensorType): void {
-  checkDtype(op, "indices", indices, ["int64", "int32"]);
-}
-
-export const gatherOp: OpDef<{ readonly axis: number }> = {
-  name: "gather",
-  gradient: (step) => moveGradient(gatherOp, step),
-  infer(inputs, { axis }) {
-    checkCount("gather", inputs, 2);
-    const [x, indices] = inputs;
-    checkIndices("gather", indices);
-    normalizeAxis("gather", axis, x.shape.length);
-    return [
-      {
-        dtype: x.dtype,
-        shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)],
-      },
-    ];
-  },
-  reference([x, indices], { axis }, [y]) {
-    const outer = sizeOf(x.shape.slice(0, axis));
-    const inner = sizeOf(x.shape.slice(axis + 1));
-    const length = x.shape[axis];
-    let to = 0;
-    for (let o = 0; o < outer; o++) {
-      for (const index of indices.data) {
-        const from = (o * length + place("gather", index, length)) * inner;
-        y.data.set(x.data.subarray(from, from + inner) as never, to);
-        to += inner;
-      }
-    }
-  },
-};
-
-export const gatherElementsOp: OpDef<{ readonly axis: number }> = {
-  name: "gatherElements",
-  gradient: (step) => moveGradient(gatherElementsOp, step),
-  infer(inputs, { axis }) {
-    checkCount("gatherElements", inputs, 2);
-    const [x, indices] = inputs;
-    checkIndices("gatherElements", indices);
-    checkRank("gatherElements", "indices", indices, x.shape.length, "as many axes as the input");
-    normalizeAxis("gatherElements", axis, x.shape.length);
-    indices.shape.forEach((n, a) => {
-      if (a !== axis && n > x.shape[a])
-        throw new ShapeError(
-          expected("gatherElements", `indices of at most ${x.shape[a]} on axis ${a}`, `${n}`),
-        );
-    });
-    return [{ dtype: x.dtype, shape: indices.shape }];
-  },
-  reference([x, indices], { axis }, [y]) {
-    const strides = stridesOf(x.shape);
-    let next = 0;
-    copyFrom(x, y, (index) => {
-      const at = place("gatherElements", indices.data[next++], x.shape[axis]);
-      return index.reduce((sum, i, a) => sum + (a === axis ? at : i) * strides[a], 0);
-    });
-  },
-};
-
-export const gatherNdOp: OpDef<{ readonly batchDims: number }> = {
-  name: "gatherNd",
-  gradient: (step) => moveGradient(gatherNdOp, step),
-  infer(inputs, { batchDims }) {
-    checkCount("gatherNd", inputs, 2);
-    const [x, indices] = inputs;
-    checkDtype("gatherNd", "indices", indices, ["int64"]);
-    const depth = indices.shape.at(-1) ?? 0;
-    if (indices.shape.length <= batchDims || depth < 1 || depth > x.shape.length - batchDims) {
-      throw new ShapeError(
-        expected(
-          "gatherNd",
-          `indices (..., 1 to ${x.shape.length - batchDims})`,
-          showShape(indices.shape),
-        ),
-      );
-    }
-    return [
-      {
-        dtype: x.dtype,
-        shape: [...indices.shape.slice(0, -1), ...x.shape.slice(batchDims + depth)],
-      },
-    ];
-  },
-  reference([x, indices], { batchDims }, [y]) {
-    const depth = indices.shape.at(-1) as number;
-    const strides = stridesOf(x.shape);
-    const inner = sizeOf(x.shape.slice(batchDims + depth));
-    const tuples = indices.size / depth;
-    const tuplesPerBatch = tuples / sizeOf(indices.shape.slice(0, batchDims));
-    const batchSize = sizeOf(x.shape.slice(batchDims));
-    for (let t = 0; t < tuples; t++) {
-      let from = Math.floor(t / tuplesPerBatch) * batchSize;
-      for (let d = 0; d < depth; d++) {
-        from +=
-          place("gatherNd", indices.data[t * depth + d], x.shape[batchDims + d]) *
-          strides[batchDims + d];
-      }
-      y.data.set(x.data.subarray(from, from + inner) as never, t * inner);
-    }
-  },
-};
-
-export interface DepthToSpaceAttrs {
-  readonly blockSize: number;
-  readonly mode: "DCR" | "CRD";
-}
-
-export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
-  name: "depthToSpace",
-  sight:
-    (_inputs, { blockSize }) =>
-    (at) => [Math.floor(at / blockSize), Math.floor(at / blockSize)],
-  gradient: (step) => moveGradient(depthToSpaceOp, step),
-  infer(inputs, { blockSize: b }) {
-    checkCount("depthToSpace", inputs, 1);
-    const [x] = inputs;
-    checkRank("depthToSpace", "input", x, 4, "(N, C, H, W)");
-    const [n, c, h, w] = x.shape;
-    if (c % (b * b) !== 0)
-      throw new ShapeError(expected("depthToSpace", `channels divisible by ${b * b}`, `${c}`));
-    return [{ dtype: x.dtype, shape: [n, c / (b * b), h * b, w * b] }];
-  },
-  reference([x], { blockSize: b, mode }, [y]) {
-    const strides = stridesOf(x.shape);
-    const channels = y.shape[1];
-    copyFrom(x, y, ([n, c, row, column]) => {
-      const [i, j] = [row % b, column % b];
-      const from = mode === "DCR" ? (i * b + j) * channels + c : (c * b + i) * b + j;
-      return dot([n, from, (row - i) / b, (column - j) / b], strides);
-    });
-  },
-};
-
-export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
-  name: "spaceToDepth",
-  sight:
-    (_inputs, { blockSize }) =>
-    (at) => [at * blockSize, (at + 1) * blockSize - 1],
-  gradient: (step) => moveGradient(spaceToDepthOp, step),
-  infer(inputs, { blockSize: b }) {
-    checkCount("spaceToDepth", inputs, 1);
-    const [x] = inputs;
-    checkRank("spaceToDepth", "input", x, 4, "(N, C, H, W)");
-    const [n, c, h, w] = x.shape;
-    if (h % b !== 0 || w % b !== 0)
-      throw new ShapeError(
-        expected("spaceToDepth", `height and width divisible by ${b}`, `${h} and ${w}`),
-      );
-    return [{ dtype: x.dtype, shape: [n, c * b * b, h / b, w / b] }];
-  },
-  reference([x], { blockSize: b, mode }, [y]) {
-    const strides = stridesOf(x.shape);
-    const channels = x.shape[1];
-    copyFrom(x, y, ([n, c, row, column]) => {
-      const [block, from] =
-        mode === "DCR"
-          ? [Math.floor(c / channels), c % channels]
-          : [c % (b * b), Math.floor(c / (b * b))];
-      return dot([n, from, row * b + Math.floor(block / b), column * b + (block % b)], strides);
-    });
-  },
-};
-
 /** The same values in another memory layout. The reference keeps every value plain, so there it is a copy. */
 export const reorderOp: OpDef<{ readonly to: "plain" | "blocked" }> = {
   name: "reorder",
@@ -506,11 +329,3 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
     axis,
   );
 }
-
-/** Channels become pixels: (N, C*r*r, H, W) -> (N, C, H*r, W*r). @see torch.nn.functional.pixel_shuffle */
-export const pixelShuffle = (x: Tensor, upscaleFactor: number): Tensor =>
-  dispatch(depthToSpaceOp, [x], { blockSize: upscaleFactor, mode: "CRD" })[0];
-
-/** x's element at index[...] along an axis, everything else in place. @see torch.gather */
-export const gatherElements = (x: Tensor, dim: number, index: Tensor): Tensor =>
-  dispatch(gatherElementsOp, [x, index], { axis: normalizeAxis("gather", dim, x.rank) })[0];

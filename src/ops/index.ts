@@ -11,6 +11,8 @@ import { conv2dInputGradientOp, conv2dWeightGradientOp } from "./conv2dGradient.
 import { conv3dOp } from "./conv3d.js";
 import { convTranspose2dOp, convTranspose3dOp } from "./convTranspose.js";
 import * as data from "./data.js";
+import { depthToSpaceOp, spaceToDepthOp } from "./depthToSpace.js";
+import { gatherElementsOp, gatherNdOp, gatherOp } from "./gather.js";
 import * as globalPool from "./globalPool.js";
 import { gemmOp, linearOp, matmulOp } from "./linear.js";
 import * as norm from "./norm.js";
@@ -72,11 +74,11 @@ const list: readonly OpDef[] = [
   data.sliceOp,
   data.expandOp,
   data.tileOp,
-  data.gatherOp,
-  data.gatherElementsOp,
-  data.gatherNdOp,
-  data.depthToSpaceOp,
-  data.spaceToDepthOp,
+  gatherOp,
+  gatherElementsOp,
+  gatherNdOp,
+  depthToSpaceOp,
+  spaceToDepthOp,
   channelShuffleOp,
   data.reorderOp,
   padOp,

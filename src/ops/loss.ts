@@ -4,7 +4,8 @@ import { checkOptions, readChoice, readInt, readNumberOption } from "../core/opt
 import { sameShape } from "../core/shape.js";
 import { readNumber, Tensor } from "../core/tensor.js";
 import { add, mul, sub } from "./binary.js";
-import { gatherElements, reshape } from "./data.js";
+import { reshape } from "./data.js";
+import { gatherElements } from "./gather.js";
 import { mean, sumOf } from "./reduce.js";
 import { logSoftmax } from "./softmax.js";
 import { abs, exp, log, neg, relu } from "./unary.js";

@@ -1,4 +1,4 @@
-/** What the definitions of ops have in common: checks of inputs, and infer rules that many ops share. */
+/** What the definitions of ops have in common: checks of inputs, infer rules that many ops share, and how elements are moved. */
 import { type DType, isFloat } from "../core/dtype.js";
 import { expected, ShapeError, showShape, TensorError } from "../core/errors.js";
 import type { LayoutRule, TensorType } from "../core/op.js";
@@ -150,3 +150,13 @@ export function batched(
   const y = body(input.reshape([1, ...input.shape]));
   return y.reshape(y.shape.slice(1));
 }
+
+/** y[i] = x[source(index of i)] for every element of y. */
+export function copyFrom(x: Tensor, y: Tensor, source: (index: readonly number[]) => number): void {
+  forEachIndex(y.shape, (index, i) => {
+    y.data[i] = x.data[source(index)];
+  });
+}
+
+export const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, n, i) => sum + n * b[i], 0);

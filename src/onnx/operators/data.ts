@@ -2,6 +2,8 @@
 import { broadcastShapes, normalizeAxes, normalizeAxis, sizeOf } from "../../core/shape.js";
 import { readNumber, Tensor, writeNumber } from "../../core/tensor.js";
 import * as data from "../../ops/data.js";
+import { depthToSpaceOp, spaceToDepthOp } from "../../ops/depthToSpace.js";
+import { gatherElementsOp, gatherNdOp, gatherOp } from "../../ops/gather.js";
 import { padOp } from "../../ops/pad.js";
 import { cumSumOp } from "../../ops/reduce.js";
 import type { Converter, NodeContext } from "../context.js";
@@ -199,7 +201,7 @@ const pad: Converter = (c) => {
 };
 
 const gather =
-  (op: typeof data.gatherOp): Converter =>
+  (op: typeof gatherOp): Converter =>
   (c) =>
     c.emit(op, [c.input(0), c.input(1)], {
       axis: normalizeAxis("axis", c.int("axis", 0), c.input(0).type.shape.length),
@@ -216,13 +218,13 @@ const tile: Converter = (c) =>
   c.emit(data.tileOp, [c.input(0)], { repeats: c.integers(1, "repeats") });
 
 const depthToSpace: Converter = (c) =>
-  c.emit(data.depthToSpaceOp, [c.input(0)], {
+  c.emit(depthToSpaceOp, [c.input(0)], {
     blockSize: c.int("blocksize"),
     mode: c.choice("mode", "DCR", ["DCR", "CRD"]),
   });
 
 const spaceToDepth: Converter = (c) =>
-  c.emit(data.spaceToDepthOp, [c.input(0)], {
+  c.emit(spaceToDepthOp, [c.input(0)], {
     blockSize: c.int("blocksize"),
     mode: c.choice("mode", "DCR", ["DCR", "CRD"]),
   });
@@ -261,10 +263,10 @@ export const dataOperators: Readonly<Record<string, Converter>> = {
   Split: split,
   Slice: slice,
   Pad: pad,
-  Gather: gather(data.gatherOp),
-  GatherElements: gather(data.gatherElementsOp),
+  Gather: gather(gatherOp),
+  GatherElements: gather(gatherElementsOp),
   GatherND: (c) =>
-    c.emit(data.gatherNdOp, [c.input(0), c.input(1)], { batchDims: c.int("batch_dims", 0) }),
+    c.emit(gatherNdOp, [c.input(0), c.input(1)], { batchDims: c.int("batch_dims", 0) }),
   Expand: expand,
   Tile: tile,
   DepthToSpace: depthToSpace,
