@@ -1,5 +1,5 @@
 /** SummaryWriter: what TensorBoard shows, written as it reads it. torch.utils.tensorboard's surface, in camelCase. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compile, type Model } from "../compile.js";
 import {
@@ -14,6 +14,7 @@ import {
 import { checkOptions, readInt } from "../core/options.js";
 import { readNumber, Tensor } from "../core/tensor.js";
 import { Network } from "../network.js";
+import { type EmbeddingOptions, writeEmbedding } from "./embedding.js";
 import { EventFile } from "./eventFile.js";
 import { graphNodes } from "./graphNodes.js";
 import { histogramOf } from "./histogram.js";
@@ -39,16 +40,6 @@ export interface EntryOptions {
 export interface ImageOptions extends EntryOptions {
   /** Which axis is what; default "CHW" for addImage, "NCHW" for addImages. */
   readonly dataformats?: Dataformats;
-}
-
-export interface EmbeddingOptions {
-  /** One row per point: a label, or one per column of metadataHeader. */
-  readonly metadata?: readonly (string | readonly string[])[];
-  readonly metadataHeader?: readonly string[];
-  /** (N, C, H, W), a thumbnail per point. */
-  readonly labelImg?: Tensor;
-  readonly step?: number;
-  readonly tag?: string;
 }
 
 /**
@@ -295,60 +286,8 @@ export class SummaryWriter {
 
   /** Points (N, D) for the projector: files beside the log. */
   addEmbedding(points: Tensor, options: EmbeddingOptions = {}): void {
-    checkOptions("addEmbedding", options, [
-      "metadata",
-      "metadataHeader",
-      "labelImg",
-      "step",
-      "tag",
-    ]);
-    const { metadata, metadataHeader, labelImg, tag = "default", step = 0 } = options;
-    if (points.rank !== 2)
-      throw new ShapeError(expected("addEmbedding", "points (N, D)", showShape(points.shape)));
-    const [count] = points.shape;
-    if (metadata && metadata.length !== count)
-      throw new ShapeError(
-        expected("addEmbedding", `${count} rows of metadata`, String(metadata.length)),
-      );
-    if (labelImg && labelImg.shape[0] !== count)
-      throw new ShapeError(
-        expected("addEmbedding", `${count} pictures (N, C, H, W)`, showShape(labelImg.shape)),
-      );
-    const folder = `${String(step).padStart(5, "0")}/${tag}`;
-    const config = [
-      `embeddings {`,
-      `tensor_name: "${tag}:${String(step).padStart(5, "0")}"`,
-      `tensor_path: "${folder}/tensors.tsv"`,
-    ];
-    const tsv = (rows: readonly (readonly (string | number)[])[]): string =>
-      rows
-        .map((row) => `${row.map((cell) => String(cell).replace(/[\t\n]/g, " ")).join("\t")}\n`)
-        .join("");
     try {
-      mkdirSync(join(this.logdir, folder), { recursive: true });
-      const write = (name: string, data: string | Uint8Array): void =>
-        writeFileSync(join(this.logdir, folder, name), data);
-      write("tensors.tsv", tsv(points.toArray() as number[][]));
-      if (metadata) {
-        const rows = metadata.map((row) => (typeof row === "string" ? [row] : row));
-        write("metadata.tsv", tsv(metadataHeader ? [metadataHeader, ...rows] : rows));
-        config.push(`metadata_path: "${folder}/metadata.tsv"`);
-      }
-      if (labelImg) {
-        const sprite = grid(toPictures("addEmbedding", labelImg, "NCHW"), {
-          gap: 0,
-          background: 0,
-        });
-        write("sprite.png", toPng(sprite));
-        config.push(
-          "sprite {",
-          `image_path: "${folder}/sprite.png"`,
-          `single_image_dim: ${labelImg.shape[3]}`,
-          `single_image_dim: ${labelImg.shape[2]}`,
-          "}",
-        );
-      }
-      this.embeddings.push([...config, "}"].join("\n"));
+      this.embeddings.push(writeEmbedding(this.logdir, points, options));
       writeFileSync(join(this.logdir, "projector_config.pbtxt"), `${this.embeddings.join("\n")}\n`);
     } catch (error) {
       if (error instanceof Error && "code" in error && "syscall" in error)

@@ -1,10 +1,10 @@
 /** xcorr/tensorboard: event files that TensorBoard shows, and pictures of networks for them. */
 import "../backends/choose.js";
 
+export type { EmbeddingOptions } from "./embedding.js";
 export type { HparamValue } from "./messages.js";
 export type { Dataformats, Picture } from "./picture.js";
 export {
-  type EmbeddingOptions,
   type EntryOptions,
   type ImageOptions,
   SummaryWriter,
