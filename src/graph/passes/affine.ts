@@ -47,5 +47,5 @@ function perChannel(t: Tensor, rank: number, channels: number): Float64Array | u
   if (t.size === 1 && t.rank <= rank) return new Float64Array(channels).fill(t.data[0] as number);
   const shape = [...new Array<number>(Math.max(0, rank - t.rank)).fill(1), ...t.shape];
   const fits = shape.length === rank && shape.every((n, axis) => n === (axis === 1 ? channels : 1));
-  return fits ? Float64Array.from(t.data as Float32Array) : undefined;
+  return fits ? new Float64Array(t.data as Float32Array) : undefined;
 }

@@ -14,10 +14,14 @@ import type { Graph, Node, Value } from "../graph.js";
 import { type Affine, affineOf, isUniform } from "./affine.js";
 
 /** First `a`, then `b`. */
-export const composeAffine = (a: Affine, b: Affine): Affine => ({
-  scale: a.scale.map((s, c) => s * b.scale[c]),
-  shift: a.shift.map((t, c) => t * b.scale[c] + b.shift[c]),
-});
+export function composeAffine(a: Affine, b: Affine): Affine {
+  const [scale, shift] = [new Float64Array(a.scale), new Float64Array(a.shift)];
+  for (let c = 0; c < scale.length; c++) {
+    scale[c] *= b.scale[c];
+    shift[c] = shift[c] * b.scale[c] + b.shift[c];
+  }
+  return { scale, shift };
+}
 
 /** The image that a node scales and shifts, and how. */
 function affineNode(node: Node): { from: Value; affine: Affine } | undefined {
@@ -51,20 +55,15 @@ export const combineAffine = {
       // One number for all channels costs nothing where it stands, and may be fused with what is before it.
       const uniform = isUniform(affine.scale) && isUniform(affine.shift);
       if (before.size === 0 && (node.op === batchNormOp || uniform)) continue;
-      const constant = (numbers: ArrayLike<number>, name: string): Value =>
-        graph.constant(new Tensor(Float32Array.from(numbers), [numbers.length]), name);
+      const constant = (tensor: Tensor, name: string): Value =>
+        graph.constant(tensor, `${node.name}.${name}`);
+      const shape = [affine.scale.length];
       const inputs = [
         x,
-        constant(affine.scale, `${node.name}.scale`),
-        constant(affine.shift, `${node.name}.shift`),
-        constant(
-          affine.scale.map(() => 0),
-          `${node.name}.mean`,
-        ),
-        constant(
-          affine.scale.map(() => 1),
-          `${node.name}.variance`,
-        ),
+        constant(new Tensor(new Float32Array(affine.scale), shape), "scale"),
+        constant(new Tensor(new Float32Array(affine.shift), shape), "shift"),
+        constant(Tensor.zeros(shape), "mean"),
+        constant(Tensor.ones(shape), "variance"),
       ];
       graph.replace(node, batchNormOp, inputs, { ...node.attrs, eps: 0 });
       for (const link of before) graph.remove(link);
