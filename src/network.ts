@@ -40,6 +40,9 @@ export interface Explanation extends Iterable<StepReport> {
   toString(): string;
 }
 
+const RUN_OPTIONS = ["signal", "outputs"];
+const RUN_SYNC_OPTIONS = ["outputs"];
+
 /** Plans kept per network; a service sees few shapes, and each plan holds packed weights. */
 const MAX_PLANS = 8;
 
@@ -60,6 +63,8 @@ export class Network {
   /** What run gives. */
   readonly outputs: readonly ValueInfo[];
   private readonly inputNames: ReadonlySet<string>;
+  /** Some sizes of inputs have names. */
+  private readonly hasSymbols: boolean;
   private readonly source: GraphSource;
   private readonly options: NetworkOptions;
   /** Most recently used last. */
@@ -71,6 +76,7 @@ export class Network {
     this.options = options;
     this.inputs = source.inputs;
     this.inputNames = new Set(source.inputs.map(({ name }) => name));
+    this.hasSymbols = source.inputs.some(({ shape }) => shape.some(isSymbol));
     this.outputs = source.outputs;
   }
 
@@ -91,19 +97,20 @@ export class Network {
    * @throws {ShapeError | TensorError | OptionError} if the feeds do not fit the inputs
    * @throws {DisposedError} after dispose()
    */
-  async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, Tensor>> {
-    checkOptions("network.run", options, ["signal", "outputs"]);
-    options.signal?.throwIfAborted();
+  async run(feeds: Feeds, options?: RunOptions): Promise<Record<string, Tensor>> {
+    checkOptions("network.run", options, RUN_OPTIONS);
+    options?.signal?.throwIfAborted();
     const inputs = this.checkFeeds("network.run", feeds);
-    const loaded = this.prepare(inputs, options.outputs);
-    return named(loaded.outputs, await loaded.program.runAsync(inputs, options.signal));
+    const loaded = this.prepare(inputs, options?.outputs);
+    const results = loaded.program.runAsync(inputs, options?.signal);
+    return named(loaded.outputs, results instanceof Promise ? await results : results);
   }
 
   /** Like run, on the calling thread: for scripts, and for networks of less than a few milliseconds. */
-  runSync(feeds: Feeds, options: Pick<RunOptions, "outputs"> = {}): Record<string, Tensor> {
-    checkOptions("network.runSync", options, ["outputs"]);
+  runSync(feeds: Feeds, options?: Pick<RunOptions, "outputs">): Record<string, Tensor> {
+    checkOptions("network.runSync", options, RUN_SYNC_OPTIONS);
     const inputs = this.checkFeeds("network.runSync", feeds);
-    const loaded = this.prepare(inputs, options.outputs);
+    const loaded = this.prepare(inputs, options?.outputs);
     return named(loaded.outputs, loaded.program.run(inputs));
   }
 
@@ -168,9 +175,13 @@ export class Network {
         `${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`,
       );
     }
-    const symbols: Symbols = new Map();
     const inputs: Tensor[] = [];
-    for (const info of this.inputs) inputs.push(checkFeed(where, info, feeds[info.name], symbols));
+    for (const info of this.inputs) {
+      const tensor = feeds[info.name];
+      checkFeed(where, info, tensor);
+      inputs.push(tensor);
+    }
+    if (this.hasSymbols) checkSymbols(where, this.inputs, inputs);
     return inputs;
   }
 
@@ -184,14 +195,14 @@ export class Network {
     ) {
       throw new OptionError(expected("network", 'names of tensors for "outputs"', show(wanted)));
     }
-    const found = this.plans.findLastIndex((plan) => fits(plan, inputs, wanted));
-    if (found >= 0) {
-      const loaded = this.plans[found];
-      if (found < this.plans.length - 1) {
-        this.plans.splice(found, 1);
-        this.plans.push(loaded);
+    for (let k = this.plans.length - 1; k >= 0; k--) {
+      const found = this.plans[k];
+      if (!fits(found, inputs, wanted)) continue;
+      if (k < this.plans.length - 1) {
+        this.plans.splice(k, 1);
+        this.plans.push(found);
       }
-      return loaded;
+      return found;
     }
     const loaded = this.load(inputs, wanted);
     this.plans.push(loaded);
@@ -234,21 +245,16 @@ export class Network {
   }
 }
 
-/** Free sizes by name, and which input gave them. */
-type Symbols = Map<string, { size: number; input: string }>;
-
 function checkFeed(
   where: string,
   info: ValueInfo,
   tensor: Tensor | undefined,
-  symbols: Symbols,
-): Tensor {
-  const form = () => `(${info.shape.join(", ")})`;
+): asserts tensor is Tensor {
   if (!(tensor instanceof Tensor)) {
     throw new TensorError(
       expected(
         where,
-        `a ${info.dtype} tensor ${form()} for input "${info.name}"`,
+        `a ${info.dtype} tensor ${formOf(info)} for input "${info.name}"`,
         tensor === undefined ? "none" : show(tensor),
       ),
     );
@@ -260,27 +266,38 @@ function checkFeed(
   }
   if (!ofForm(tensor.shape, info.shape)) {
     throw new ShapeError(
-      expected(where, `shape ${form()} for input "${info.name}"`, showShape(tensor.shape)),
+      expected(where, `shape ${formOf(info)} for input "${info.name}"`, showShape(tensor.shape)),
     );
   }
-  for (const [a, symbol] of info.shape.entries()) {
-    // "?" is a size that the model leaves without a name: nothing ties it to another.
-    if (typeof symbol === "number" || symbol === "?") continue;
-    const bound = symbols.get(symbol);
-    if (bound && bound.size !== tensor.shape[a]) {
-      throw new ShapeError(
-        expected(
-          where,
-          `${symbol} = ${bound.size} in input "${info.name}" as in "${bound.input}"`,
-          `${tensor.shape[a]}`,
-        ),
-      );
-    }
-    symbols.set(symbol, { size: tensor.shape[a], input: info.name });
-  }
   checkData(where, tensor, info.name);
-  return tensor;
 }
+
+/** A size that the inputs tie to others by its name; "?" is one that the model leaves without a name. */
+const isSymbol = (size: number | string): boolean => typeof size === "string" && size !== "?";
+
+/** Equal names mean equal sizes. */
+function checkSymbols(where: string, infos: readonly ValueInfo[], inputs: readonly Tensor[]): void {
+  const bound = new Map<number | string, { size: number; input: string }>();
+  infos.forEach(({ name, shape }, i) => {
+    shape.forEach((symbol, axis) => {
+      if (!isSymbol(symbol)) return;
+      const size = inputs[i].shape[axis];
+      const first = bound.get(symbol);
+      if (first && first.size !== size) {
+        throw new ShapeError(
+          expected(
+            where,
+            `${symbol} = ${first.size} in input "${name}" as in "${first.input}"`,
+            `${size}`,
+          ),
+        );
+      }
+      bound.set(symbol, { size, input: name });
+    });
+  });
+}
+
+const formOf = ({ shape }: ValueInfo): string => `(${shape.join(", ")})`;
 
 function ofForm(shape: readonly number[], form: ValueInfo["shape"]): boolean {
   if (shape.length !== form.length) return false;
@@ -295,14 +312,14 @@ function fits(
   inputs: readonly Tensor[],
   outputs: readonly string[] | undefined,
 ): boolean {
+  for (let i = 0; i < inputs.length; i++) if (!sameShape(inputs[i].shape, shapes[i])) return false;
   return (
-    inputs.every((tensor, i) => sameShape(tensor.shape, shapes[i])) &&
     (wanted === outputs ||
       (wanted !== undefined &&
         outputs !== undefined &&
         wanted.length === outputs.length &&
         wanted.every((name, k) => name === outputs[k]))) &&
-    holdsFor(baked, inputs)
+    (baked.size === 0 || holdsFor(baked, inputs))
   );
 }
 

@@ -16,10 +16,11 @@ namespace {
 
 // An arena, and what is known of the run on it.
 struct ArenaState {
-  explicit ArenaState(std::shared_ptr<Program> p) : program(std::move(p)), arena(program->NewArena()) {}
+  explicit ArenaState(std::shared_ptr<Program> p) : program(std::move(p)), arena(program->NewArena()), results(program->results().size()), inputs(program->inputs().size()) {}
   std::shared_ptr<Program> program;
   Arena arena;
   std::vector<double> milliseconds;  // per step, if it was timed
+  std::vector<void*> results, inputs;  // lent to a run of all steps
   std::atomic<bool> cancelled{false};
   std::atomic<bool> busy{false};
 };
@@ -69,6 +70,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Program",
                        {InstanceMethod("open", &ProgramObject::Open), InstanceMethod("begin", &ProgramObject::Begin), InstanceMethod("run", &ProgramObject::RunSteps),
+                        InstanceMethod("runWhole", &ProgramObject::RunWhole), InstanceMethod("atOnce", &ProgramObject::AtOnce),
                         InstanceMethod("runAsync", &ProgramObject::RunStepsAsync), InstanceMethod("read", &ProgramObject::Read),
                         InstanceMethod("write", &ProgramObject::Write), InstanceMethod("cancel", &ProgramObject::Cancel),
                         InstanceMethod("times", &ProgramObject::Times),
@@ -91,6 +93,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
       throw Napi::Error::New(env, std::string("xcorr addon: ") + error.what());
     }
     pace_ = std::make_shared<Pace>(*program_);
+    for (size_t s = 0; s < program_->stepCount(); ++s) whole_ = whole_ && program_->has(s);
     held_ = static_cast<int64_t>(program_->bytes());
     Napi::MemoryManagement::AdjustExternalMemory(env, held_);
   }
@@ -179,8 +182,12 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return static_cast<size_t>(type.Elements()) * SizeOf(type.dtype);
   }
 
-  // On any thread: the steps, then the results, if they are wanted, to where `into` says; null: not now. False if it was cancelled.
-  static bool Execute(ArenaState& state, const Range& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into) {
+  struct Ran {
+    bool ended;  // not cancelled
+    std::chrono::steady_clock::duration took;
+  };
+  // On any thread: the steps, then the results, if they are wanted, to where `into` says; null: not now.
+  static Ran Execute(ArenaState& state, const Range& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into) {
     const Program& program = *state.program;
     const auto before = std::chrono::steady_clock::now();
     TeamLease lease(pace.alone.under() ? 1 : threads);
@@ -201,7 +208,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
       pace.alone.Took(took);
       pace.atOnce.Took(took);
     }
-    return ended;
+    return {ended, took};
   }
 
   // Where an asynchronous run at once puts its results.
@@ -268,14 +275,35 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     return copy;
   }
 
-  // (arena, first, last, results?, inputs?). The results' memory is V8's own: a loop of such calls may never let the event loop turn.
+  // (arena, first, last, results?). The results' memory is V8's own: a loop of such calls may never let the event loop turn.
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
     const Range range = ReadRange(info);
     ArenaState& state = Idle(info[0]);
-    const std::vector<void*> results = ReadArrays(info[3], program_->results()), inputs = ReadArrays(info[4], program_->inputs());
-    if (!info[4].IsUndefined()) Bring(state, inputs, true);
-    Execute(state, range, threads_, *pace_, false, results);
+    Execute(state, range, threads_, *pace_, false, ReadArrays(info[3], program_->results()));
     return info.Env().Undefined();
+  }
+
+  // (arena, a typed array per result, a typed array per input) -> milliseconds: all steps. A small network takes less time than it would to look into
+  // lists of arrays.
+  Napi::Value RunWhole(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const Program& program = Get(env);
+    ArenaState& state = Idle(info[0]);
+    const size_t results = program.results().size(), inputs = program.inputs().size();
+    if (info.Length() != 1 + results + inputs) throw Napi::TypeError::New(env, "xcorr addon: expected a typed array per result and input");
+    if (!whole_) throw Napi::Error::New(env, "xcorr addon: steps without a native kernel");
+    for (size_t k = 0; k < results; ++k) state.results[k] = BytesOf(info[1 + k], PlainBytes(program, program.results()[k]), "a result");
+    for (size_t k = 0; k < inputs; ++k) state.inputs[k] = BytesOf(info[1 + results + k], PlainBytes(program, program.inputs()[k]), "an input");
+    Bring(state, state.inputs, true);
+    const Ran ran = Execute(state, {0, program.stepCount()}, threads_, *pace_, false, state.results);
+    return Napi::Number::New(env, std::chrono::duration<double, std::milli>(ran.took).count());
+  }
+
+  // () -> whether an asynchronous run may as well be one of all steps at once
+  Napi::Value AtOnce(const Napi::CallbackInfo& info) {
+    const Program& program = Get(info.Env());
+    const bool small = std::all_of(program.results().begin(), program.results().end(), [&](size_t value) { return PlainBytes(program, value) < kLargeResult; });
+    return Napi::Boolean::New(info.Env(), small && pace_->atOnce.under());
   }
 
   // (arena, first, last, finish, inputs?, timed) -> false if it was cancelled, else as run; at once, or a promise of it
@@ -293,7 +321,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
       }
       const Results results(env, *program_, finish);
       if (begins) Bring(state, inputs, true);
-      if (Execute(state, range, threads_, *pace_, timed, results.into)) return results.list;
+      if (Execute(state, range, threads_, *pace_, timed, results.into).ended) return results.list;
       return Napi::Boolean::New(env, false);
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
@@ -308,7 +336,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     auto ended = std::make_shared<bool>(false);
     const auto run = [arena, range, threads = threads_, pace = pace_, timed, large, environment, ended] {
       if (environment->closed()) return;  // queued by a worker that was terminated since
-      *ended = Execute(*arena, range, threads, *pace, timed, large->into);
+      *ended = Execute(*arena, range, threads, *pace, timed, large->into).ended;
     };
     Submit(run, [arena, ended, large, environment, deferred] {
       environment->Post([arena, ended, large, environment, deferred](Napi::Env home) {
@@ -394,6 +422,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   std::shared_ptr<Program> program_;
   std::vector<ArenaHolder> arenas_;
   int threads_ = 1;
+  bool whole_ = true;  // every step has a kernel
   std::shared_ptr<Pace> pace_;
   int64_t held_ = 0;
 };

@@ -98,8 +98,13 @@ void Program::PackConstants(Team& team) {
 }
 
 Arena Program::NewArena() const {
-  Arena arena = {AlignedBuffer(arenaBytes_ + scratchBytes_), {}};
+  Arena arena;
+  arena.memory = AlignedBuffer(arenaBytes_ + scratchBytes_);
   for (size_t i = 0; i < values_.size(); ++i) arena.places.push_back(Home(arena, i));
+  for (const StepPlaces& step : places_) {
+    arena.inputs.resize(std::max(arena.inputs.size(), step.inputs.size()));
+    arena.outputs.resize(std::max(arena.outputs.size(), step.outputs.size()));
+  }
   return arena;
 }
 
@@ -134,22 +139,19 @@ void Program::Recall(Arena& arena) const {
   }
 }
 
-bool Program::Run(Team& team, const Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
+bool Program::Run(Team& team, Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
   void* scratch = arena.memory.data() + arenaBytes_;
-  std::vector<const void*> inputs;
-  std::vector<void*> outputs;
   for (size_t s = first; s < last; ++s) {
     if (cancelled && cancelled->load(std::memory_order_relaxed)) return false;
-    inputs.clear();
-    outputs.clear();
-    for (size_t i : places_[s].inputs) inputs.push_back(arena.places[i]);
-    for (size_t i : places_[s].outputs) outputs.push_back(arena.places[i]);
+    const StepPlaces& step = places_[s];
+    for (size_t k = 0; k < step.inputs.size(); ++k) arena.inputs[k] = arena.places[step.inputs[k]];
+    for (size_t k = 0; k < step.outputs.size(); ++k) arena.outputs[k] = arena.places[step.outputs[k]];
     if (!milliseconds) {
-      steps_[s]->Run(team, inputs.data(), outputs.data(), scratch);
+      steps_[s]->Run(team, arena.inputs.data(), arena.outputs.data(), scratch);
       continue;
     }
     const auto before = std::chrono::steady_clock::now();
-    steps_[s]->Run(team, inputs.data(), outputs.data(), scratch);
+    steps_[s]->Run(team, arena.inputs.data(), arena.outputs.data(), scratch);
     milliseconds[s] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count();
   }
   return true;

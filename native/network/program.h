@@ -36,6 +36,9 @@ struct Plan {
 struct Arena {
   AlignedBuffer memory;
   std::vector<void*> places;  // per value
+  // Where the inputs and outputs of the step that runs are.
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
 };
 
 class Program {
@@ -66,7 +69,7 @@ class Program {
   void Recall(Arena& arena) const;
 
   // Steps first .. last - 1. Stops before the next step once `cancelled` is true; gives false then. milliseconds: one per step, or null.
-  bool Run(Team& team, const Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
+  bool Run(Team& team, Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
 
  private:
   struct StepPlaces {

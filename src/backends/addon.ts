@@ -56,17 +56,12 @@ export interface NativeProgram {
   begin(arena: Arena, inputs: readonly TypedArray[]): void;
   write(arena: Arena, value: number, data: TypedArray): void;
   read(arena: Arena, value: number, into: TypedArray): void;
-  /**
-   * Steps first .. last - 1, then the results' elements into `results`, if there are any. With `inputs` a run begins: what ends before this
-   * returns reads them where they are.
-   */
-  run(
-    arena: Arena,
-    first: number,
-    last: number,
-    results: readonly TypedArray[] | undefined,
-    inputs: readonly TypedArray[] | undefined,
-  ): void;
+  /** Steps first .. last - 1, then the results' elements into `results`, if there are any. */
+  run(arena: Arena, first: number, last: number, results: readonly TypedArray[] | undefined): void;
+  /** All steps in one call; first the results' arrays, then the inputs', which are read and written where they are. Gives the milliseconds it took. */
+  runWhole(arena: Arena, ...resultsAndInputs: TypedArray[]): number;
+  /** Whether an asynchronous run may as well be one of runWhole: those of late were over before they could have been handed over, and results are small. */
+  atOnce(): boolean;
   /**
    * Off the calling thread, unless such runs have taken less than it takes to hand them over. The results' elements if `finish`; false if it was
    * cancelled.

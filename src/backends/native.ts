@@ -12,7 +12,7 @@ import type {
 } from "../core/backend.js";
 import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
-import type { OpDef, TensorType } from "../core/op.js";
+import type { OpDef } from "../core/op.js";
 import { sizeOf } from "../core/shape.js";
 import { storedIn } from "../core/stored.js";
 import { Tensor } from "../core/tensor.js";
@@ -85,12 +85,21 @@ const MAX_IDLE_ARENAS = 4;
 
 /** Milliseconds that runs done at once may take one after another without the event loop turning. */
 const MOST_WITHOUT_TURN = 1;
-let turned = 0;
+let withoutTurn = 0;
+
+/** Whether it is time, after a run at once that took so long. */
+function mustTurn(milliseconds: number): boolean {
+  withoutTurn += milliseconds;
+  return withoutTurn > MOST_WITHOUT_TURN;
+}
+
+/** A run at once that took longer may have been the last for now. */
+const LONG_AT_ONCE = 0.2;
 
 /** Lets the event loop turn. */
 async function turn(): Promise<void> {
+  withoutTurn = 0;
   await new Promise(setImmediate);
-  turned = performance.now();
 }
 
 /** A run of steps that all have kernels, or one step that has none. */
@@ -108,6 +117,11 @@ class NativePlanProgram implements Program {
   private readonly whole: boolean;
   /** Outputs that the run makes: neither constants nor inputs. */
   private readonly made: readonly number[];
+  /** All outputs are of these, in order. */
+  private readonly allMade: boolean;
+  private readonly sizes: readonly number[];
+  /** What the addon said last. */
+  private atOnce = false;
   /** Some outputs are inputs. */
   private readonly passes: boolean;
   /** Arenas of runs that are over, for the next ones. */
@@ -128,6 +142,8 @@ class NativePlanProgram implements Program {
         !plan.inputs.includes(value) &&
         plan.outputs.indexOf(value) === k,
     );
+    this.allMade = this.made.length === plan.outputs.length;
+    this.sizes = this.made.map((value) => sizeOf(plan.values[value].type.shape));
     this.passes = plan.outputs.some((value) => plan.inputs.includes(value));
     this.program = new addon.Program(
       {
@@ -159,13 +175,16 @@ class NativePlanProgram implements Program {
   }
 
   run(inputs: readonly Tensor[]): Tensor[] {
-    const data = inputs.map((t) => t.data);
-    const arena = this.begin(data);
+    const made = this.emptyResults();
+    if (this.whole) {
+      this.runWhole(made, inputs);
+      return this.results(made, inputs);
+    }
+    const arena = this.begin(inputs);
     try {
-      const made = this.made.map((value) => emptyOf(this.plan.values[value].type));
       for (const { first, last, native } of this.segments) {
         const results = last === this.plan.steps.length ? made : undefined;
-        if (native) this.program.run(arena, first, last, results, this.whole ? data : undefined);
+        if (native) this.program.run(arena, first, last, results);
         else this.runReference(arena, first);
       }
       return this.results(made, inputs);
@@ -174,8 +193,13 @@ class NativePlanProgram implements Program {
     }
   }
 
-  runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Promise<Tensor[]> {
-    return this.runSegments(inputs, signal);
+  runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Tensor[] | Promise<Tensor[]> {
+    if (!this.atOnce) return this.runSegments(inputs, signal);
+    const made = this.emptyResults();
+    const took = this.runWhole(made, inputs);
+    if (took > LONG_AT_ONCE) this.atOnce = this.program.atOnce();
+    const results = this.results(made, inputs);
+    return mustTurn(took) ? turn().then(() => results) : results;
   }
 
   async profile(inputs: readonly Tensor[]): Promise<{ outputs: Tensor[]; steps: StepProfile[] }> {
@@ -208,11 +232,10 @@ class NativePlanProgram implements Program {
     signal?: AbortSignal,
     times?: number[],
   ): Promise<Tensor[]> {
-    const data = inputs.map((t) => t.data);
-    const arena = this.begin(data);
+    const arena = this.begin(inputs);
     // Outputs that are inputs themselves must be taken before the caller may change them.
     const taken = this.passes ? inputs.map((t) => t.clone()) : inputs;
-    const given = this.whole ? data : undefined;
+    const given = this.whole ? inputs.map((t) => t.data) : undefined;
     const cancel = () => this.program.cancel(arena);
     signal?.addEventListener("abort", cancel);
     try {
@@ -221,9 +244,10 @@ class NativePlanProgram implements Program {
         if (native) {
           const finish = last === this.plan.steps.length;
           const timed = times !== undefined;
+          const before = performance.now();
           const running = this.program.runAsync(arena, first, last, finish, given, timed);
           const ran = running instanceof Promise ? await running : running;
-          if (running === ran && performance.now() - turned > MOST_WITHOUT_TURN) await turn();
+          if (running === ran && mustTurn(performance.now() - before)) await turn();
           if (ran && finish) made = ran.map((buffer, k) => this.viewOf(this.made[k], buffer));
           if (times)
             times.splice(first, last - first, ...this.program.times(arena).slice(first, last));
@@ -237,22 +261,40 @@ class NativePlanProgram implements Program {
       return this.results(made, taken);
     } finally {
       signal?.removeEventListener("abort", cancel);
+      this.atOnce = !this.disposed && this.whole && this.program.atOnce();
+      this.end(arena);
+    }
+  }
+
+  /** All steps in one call; the milliseconds that it took. */
+  private runWhole(made: readonly TypedArray[], inputs: readonly Tensor[]): number {
+    const arrays = made.slice();
+    for (const tensor of inputs) arrays.push(tensor.data);
+    const arena = this.begin(inputs);
+    try {
+      return this.program.runWhole(arena, ...arrays);
+    } finally {
       this.end(arena);
     }
   }
 
   /** An arena for a run, with the inputs' elements; those of a run in one call are given to that: copied, they would be read twice. */
-  private begin(data: readonly TypedArray[]): Arena {
+  private begin(inputs: readonly Tensor[]): Arena {
     if (this.disposed)
       throw new DisposedError(
         "program: expected one in use, got one after dispose(); load it again",
       );
     const arena = this.idle.pop() ?? this.program.open();
-    try {
-      if (!this.whole) this.program.begin(arena, data);
-    } catch (error) {
-      this.program.close(arena);
-      throw error;
+    if (!this.whole) {
+      try {
+        this.program.begin(
+          arena,
+          inputs.map((t) => t.data),
+        );
+      } catch (error) {
+        this.program.close(arena);
+        throw error;
+      }
     }
     this.running++;
     return arena;
@@ -280,9 +322,18 @@ class NativePlanProgram implements Program {
   private value(arena: Arena, index: number): Tensor {
     const { type, constant } = this.plan.values[index];
     if (constant) return constant;
-    const tensor = new Tensor(emptyOf(type), type.shape, type.dtype);
+    const tensor = this.tensorOf(index, new DTYPES[type.dtype].array(sizeOf(type.shape)));
     this.program.read(arena, index, tensor.data);
     return tensor;
+  }
+
+  private emptyResults(): TypedArray[] {
+    const made: TypedArray[] = [];
+    for (let k = 0; k < this.made.length; k++) {
+      const { dtype } = this.plan.values[this.made[k]].type;
+      made.push(new DTYPES[dtype].array(this.sizes[k]));
+    }
+    return made;
   }
 
   private viewOf(value: number, buffer: ArrayBuffer): TypedArray {
@@ -290,22 +341,25 @@ class NativePlanProgram implements Program {
     return DTYPES[dtype].view(buffer, 0, sizeOf(shape));
   }
 
+  private tensorOf(value: number, data: TypedArray): Tensor {
+    const { dtype, shape } = this.plan.values[value].type;
+    return new Tensor(data, shape, dtype);
+  }
+
   /** The outputs in order, from what the run made. */
   private results(made: readonly TypedArray[], inputs: readonly Tensor[]): Tensor[] {
+    if (this.allMade) return made.map((data, k) => this.tensorOf(this.made[k], data));
     return this.plan.outputs.map((index, k) => {
       const input = this.plan.inputs.indexOf(index);
       if (input >= 0) return inputs[input].clone();
-      const { type, constant } = this.plan.values[index];
+      const { constant } = this.plan.values[index];
       if (constant) return constant.clone();
-      const tensor = new Tensor(made[this.made.indexOf(index)], type.shape, type.dtype);
+      const tensor = this.tensorOf(index, made[this.made.indexOf(index)]);
       // The same value under two names: each its own.
       return this.plan.outputs.indexOf(index) === k ? tensor : tensor.clone();
     });
   }
 }
-
-const emptyOf = ({ dtype, shape }: TensorType): TypedArray =>
-  new DTYPES[dtype].array(sizeOf(shape));
 
 function segmentsOf(infos: readonly NativeStepInfo[]): Segment[] {
   const segments: Segment[] = [];

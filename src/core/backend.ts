@@ -78,8 +78,8 @@ export interface StepProfile extends StepReport {
 export interface Program {
   /** On the calling thread. Inputs as Plan.inputs says, types checked by the caller; outputs are new tensors. */
   run(inputs: readonly Tensor[]): Tensor[];
-  /** Off the event loop. Inputs may be changed or detached as soon as this returns. Rejects with signal.reason when aborted. */
-  runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Promise<Tensor[]>;
+  /** Off the event loop; or at once, if that is no slower. Inputs may be changed or detached as soon as this returns. Rejects with signal.reason when aborted. */
+  runAsync(inputs: readonly Tensor[], signal?: AbortSignal): Tensor[] | Promise<Tensor[]>;
   /** One timed run, step by step, off the event loop. */
   profile(inputs: readonly Tensor[]): Promise<{ outputs: Tensor[]; steps: StepProfile[] }>;
   steps(): StepReport[];

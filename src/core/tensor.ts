@@ -5,7 +5,7 @@ import { DTYPES, type DType, dtypeOf, fromFloat16, type TypedArray, toFloat16 } 
 import { expected, ShapeError, show, showShape, TensorError } from "./errors.js";
 import { isGradEnabled } from "./gradMode.js";
 import type { TensorType } from "./op.js";
-import { checkShape, type Shape, sizeOf } from "./shape.js";
+import { checkShape, frozenShape, type Shape, sizeOf } from "./shape.js";
 
 /** Numbers nested as deep as the tensor has axes. */
 export type NestedNumbers = number | bigint | boolean | readonly NestedNumbers[];
@@ -78,7 +78,7 @@ export class Tensor implements TensorType {
       type === "float16" && natural === "float16"
         ? new Uint16Array(data.buffer, data.byteOffset, data.length)
         : data;
-    this.shape = Object.freeze(shape.slice());
+    this.shape = frozenShape(shape);
     this.dtype = type;
     const { resizable, growable } = data.buffer as { resizable?: boolean; growable?: boolean };
     if (resizable || growable) {
