@@ -191,7 +191,9 @@ inline void ForPixels(const ConvTileArgs& args) {
 
 template <int kBlocks>
 inline void ForStride(const ConvTileArgs& args) {
-  if (args.unit == 1 && args.inPixel == 2) {
+  if (args.unit == 1 && args.inPixel == 1) {
+    ForPixels<TilePixels(kBlocks), kBlocks, 1, 1>(args);
+  } else if (args.unit == 1 && args.inPixel == 2) {
     ForPixels<TilePixels(kBlocks), kBlocks, 1, 2>(args);
   } else if (args.unit == 1) {
     ForPixels<TilePixels(kBlocks), kBlocks, 1, 0>(args);

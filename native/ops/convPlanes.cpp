@@ -24,7 +24,9 @@ class Planes : public ConvStep {
     rows_ = std::min(fits, wanted);
     if (rows_ > together_) rows_ -= rows_ % together_;
     rows_ = std::clamp<int64_t>(rows_, 1, out_.h);
-    copiedRows_ = rows_ + reach;
+    // Without padding, and with all of the image in the first cache, there is nothing to gain from a copy.
+    inPlace_ = !conv_.padding.any() && !narrow() && in_.c * in_.plane() * 4 <= kNearBytes;
+    copiedRows_ = inPlace_ ? in_.h : rows_ + reach;
     for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
         for (int64_t j = 0; j < conv_.kw; ++j) taps_.push_back((c * copiedRows_ + i * conv_.dilation[0]) * rowFloats_ + j * conv_.dilation[1]);
@@ -59,14 +61,17 @@ class Planes : public ConvStep {
     const int64_t runs = (out_.h + rows_ - 1) / rows_;
     team.Run(conv_.groups * runs, [&](int64_t task, int) {
       const int64_t group = task / runs, first = task % runs * rows_, rows = std::min(rows_, out_.h - first);
+      if (inPlace_) {
+        RunTask(group, first, rows, packed, in + group * conv_.inPerGroup * in_.plane() + first * in_.w, out);
+        return;
+      }
       float* copy = ThreadScratch(static_cast<size_t>(copyFloats() + (narrow() ? conv_.table.planeOuts * rows_ * conv_.table.lanes : 0)));
       const int64_t read = rows + (conv_.kh - 1) * conv_.dilation[0];
       for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
         const float* plane = in + (group * conv_.inPerGroup + c) * in_.plane();
         CopyRows(plane, in_.h, in_.w, first - conv_.padding.top, read, conv_.padding.left, rowFloats_, copy + c * copiedRows_ * rowFloats_);
       }
-      if (together_ > 1) RunRows(first, rows, packed, copy, out);
-      for (int64_t p = 0; together_ == 1 && p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
+      RunTask(group, first, rows, packed, copy, out);
     });
   }
 
@@ -91,6 +96,11 @@ class Planes : public ConvStep {
       args->outAt = outAt_.data() + some.begin;
       kernel(*args);
     }
+  }
+
+  void RunTask(int64_t group, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
+    if (together_ > 1) RunRows(first, rows, packed, copy, out);
+    for (int64_t p = 0; together_ == 1 && p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
   }
 
   // One output channel: some rows at a time.
@@ -138,9 +148,10 @@ class Planes : public ConvStep {
   }
 
   // A task copies kh - 1 rows more than it makes: of 1080p, 11x11 copies 26 rows for 16. It stays in a second cache of 256 KB or more.
-  static constexpr int64_t kCopyBytes = 224 << 10, kFewTasks = 16;
+  static constexpr int64_t kCopyBytes = 224 << 10, kNearBytes = 32 << 10, kFewTasks = 16;
 
   int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_, together_ = 1;
+  bool inPlace_;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
 };
 

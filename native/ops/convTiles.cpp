@@ -87,16 +87,23 @@ class Tiles : public ConvStep, public ConvByParts {
     });
   }
 
-  // A task copies the rows that it reads, with their padding, to where they stay in the nearer caches.
+  // A task copies the rows that it reads, with their padding, to where they stay in the nearer caches; unless all of the image is there.
   void RunStem(Team& team, const float* data, const float* in, const float* residual, float* out) const {
     const Runs runs = CutRows();
+    const auto runPanels = [&](int64_t run, const float* from) {
+      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, data, from, residual, out);
+    };
     team.Run(runs.count, [&](int64_t run, int) {
+      if (inPlace()) {
+        runPanels(run, in);
+        return;
+      }
       const int64_t begin = runs.units * run / runs.count, end = runs.units * (run + 1) / runs.count, first = begin * conv_.stride[0];
       float* copy = ThreadScratch(static_cast<size_t>(in_.c * shape_.plane));
       for (int64_t c = 0; c < in_.c; ++c) {
         CopyRows(in + c * in_.plane(), in_.h, in_.w, first - conv_.padding.top, RowsRead(end - begin), conv_.padding.left, shape_.row, copy + c * shape_.plane);
       }
-      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, data, copy - first * shape_.row, residual, out);
+      runPanels(run, copy - first * shape_.row);
     });
   }
 
@@ -194,6 +201,8 @@ class Tiles : public ConvStep, public ConvByParts {
  private:
   static Copy CopyOf(Kind kind) { return kind == Kind::kStem ? Copy::kNone : kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded; }
 
+  bool inPlace() const { return kind_ == Kind::kStem && !conv_.padding.any() && in_.c * in_.plane() * 4 <= kNearBytes; }
+
   // Of the padded input, by so many rows of the output.
   int64_t RowsRead(int64_t rows) const { return (rows - 1) * conv_.stride[0] + (conv_.kh - 1) * conv_.dilation[0] + 1; }
 
@@ -204,7 +213,7 @@ class Tiles : public ConvStep, public ConvByParts {
     const Padding& pad = conv_.padding;
     const int64_t row = (in_.w + pad.left + pad.right) * unit;
     const Runs runs = CutRows();
-    const int64_t rows = kind_ == Kind::kStem ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
+    const int64_t rows = kind_ == Kind::kStem && !inPlace() ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
     shape_ = {row, rows * row, unit};
     int64_t at = 0;
     for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {
@@ -283,7 +292,7 @@ class Tiles : public ConvStep, public ConvByParts {
     return conv_.Weight(weight, o, inGroup, i, j);
   }
 
-  static constexpr int64_t kFewTasks = 16;
+  static constexpr int64_t kFewTasks = 16, kNearBytes = 32 << 10;
 
   Kind kind_;
   InputShape shape_ = {0, 0, 0};
@@ -314,7 +323,7 @@ double CostOf(const Conv& c, Kind kind) {
 Reason AcceptsStem(const Conv& c) {
   if (c.x.blocked) return "input in blocks";
   if (c.groups != 1) return "groups";
-  return c.x.c <= 4 ? "" : "more than 4 input channels";
+  return c.x.c < kBlock ? "" : "more than 7 input channels";
 }
 
 Reason AcceptsGrouped(const Conv& c) {

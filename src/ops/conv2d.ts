@@ -167,13 +167,20 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
     x.shape[0] *
     windowSize(windowOutput("conv2d", x.shape.slice(2), convWindow([x, weight], attrs))),
   layout: ([x, weight], attrs) =>
-    x.dtype !== "float32" ? "plain" : fewChannels(weight, attrs) ? "follows" : "prefers",
+    x.dtype !== "float32" ? "plain" : fewChannels(x, weight, attrs) ? "follows" : "prefers",
 };
 
-/** A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. */
-function fewChannels({ shape: [out, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean {
-  const { stride, groups, residual } = attrs;
-  return inPerGroup <= 4 && out <= 8 && groups === 1 && !residual && stride[0] * stride[1] === 1;
+/**
+ * A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. Or a small image of less than
+ * a block: to bring it into blocks and back takes as long as a good part of the sums, and zeros would be multiplied.
+ */
+function fewChannels(
+  { shape: [, channels, height, width] }: TensorType,
+  { shape: [out, inPerGroup] }: TensorType,
+  { stride, groups, residual }: Conv2dAttrs,
+): boolean {
+  if (groups !== 1 || residual || stride[0] * stride[1] !== 1) return false;
+  return (inPerGroup <= 4 && out <= 8) || (channels < 8 && out <= 16 && height * width <= 1024);
 }
 
 const windowSize = (sizes: readonly number[]): number =>
