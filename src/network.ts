@@ -175,12 +175,11 @@ export class Network {
         `${where}: unknown input "${name}"; ${near ? `did you mean "${near}"?` : `the inputs are ${names.map((n) => `"${n}"`).join(", ")}`}`,
       );
     }
-    const inputs: Tensor[] = [];
-    for (const info of this.inputs) {
+    const inputs = this.inputs.map((info) => {
       const tensor = feeds[info.name];
       checkFeed(where, info, tensor);
-      inputs.push(tensor);
-    }
+      return tensor;
+    });
     if (this.hasSymbols) checkSymbols(where, this.inputs, inputs);
     return inputs;
   }

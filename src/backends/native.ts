@@ -13,7 +13,7 @@ import type {
 import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
 import type { OpDef } from "../core/op.js";
-import { sizeOf } from "../core/shape.js";
+import { frozenShape, type Shape, sizeOf } from "../core/shape.js";
 import { storedIn } from "../core/stored.js";
 import { Tensor } from "../core/tensor.js";
 import {
@@ -120,6 +120,7 @@ class NativePlanProgram implements Program {
   /** All outputs are of these, in order. */
   private readonly allMade: boolean;
   private readonly sizes: readonly number[];
+  private readonly shapes: readonly Shape[];
   /** What the addon said last. */
   private atOnce = false;
   /** Some outputs are inputs. */
@@ -143,7 +144,8 @@ class NativePlanProgram implements Program {
         plan.outputs.indexOf(value) === k,
     );
     this.allMade = this.made.length === plan.outputs.length;
-    this.sizes = this.made.map((value) => sizeOf(plan.values[value].type.shape));
+    this.shapes = this.made.map((value) => frozenShape("program", plan.values[value].type.shape));
+    this.sizes = this.shapes.map(sizeOf);
     this.passes = plan.outputs.some((value) => plan.inputs.includes(value));
     this.program = new addon.Program(
       {
@@ -268,8 +270,9 @@ class NativePlanProgram implements Program {
 
   /** All steps in one call; the milliseconds that it took. */
   private runWhole(made: readonly TypedArray[], inputs: readonly Tensor[]): number {
-    const arrays = made.slice();
-    for (const tensor of inputs) arrays.push(tensor.data);
+    const arrays = new Array<TypedArray>(made.length + inputs.length);
+    for (let k = 0; k < made.length; k++) arrays[k] = made[k];
+    for (let k = 0; k < inputs.length; k++) arrays[made.length + k] = inputs[k].data;
     const arena = this.begin(inputs);
     try {
       return this.program.runWhole(arena, ...arrays);
@@ -322,18 +325,16 @@ class NativePlanProgram implements Program {
   private value(arena: Arena, index: number): Tensor {
     const { type, constant } = this.plan.values[index];
     if (constant) return constant;
-    const tensor = this.tensorOf(index, new DTYPES[type.dtype].array(sizeOf(type.shape)));
+    const data = new DTYPES[type.dtype].array(sizeOf(type.shape));
+    const tensor = new Tensor(data, type.shape, type.dtype);
     this.program.read(arena, index, tensor.data);
     return tensor;
   }
 
   private emptyResults(): TypedArray[] {
-    const made: TypedArray[] = [];
-    for (let k = 0; k < this.made.length; k++) {
-      const { dtype } = this.plan.values[this.made[k]].type;
-      made.push(new DTYPES[dtype].array(this.sizes[k]));
-    }
-    return made;
+    return this.made.map(
+      (value, k) => new DTYPES[this.plan.values[value].type.dtype].array(this.sizes[k]),
+    );
   }
 
   private viewOf(value: number, buffer: ArrayBuffer): TypedArray {
@@ -341,20 +342,21 @@ class NativePlanProgram implements Program {
     return DTYPES[dtype].view(buffer, 0, sizeOf(shape));
   }
 
-  private tensorOf(value: number, data: TypedArray): Tensor {
-    const { dtype, shape } = this.plan.values[value].type;
-    return new Tensor(data, shape, dtype);
+  /** What the run made, k-th. */
+  private tensorOf(k: number, data: TypedArray): Tensor {
+    return new Tensor(data, this.shapes[k], this.plan.values[this.made[k]].type.dtype);
   }
 
   /** The outputs in order, from what the run made. */
   private results(made: readonly TypedArray[], inputs: readonly Tensor[]): Tensor[] {
-    if (this.allMade) return made.map((data, k) => this.tensorOf(this.made[k], data));
+    if (this.allMade) return made.map((data, k) => this.tensorOf(k, data));
     return this.plan.outputs.map((index, k) => {
       const input = this.plan.inputs.indexOf(index);
       if (input >= 0) return inputs[input].clone();
       const { constant } = this.plan.values[index];
       if (constant) return constant.clone();
-      const tensor = this.tensorOf(index, made[this.made.indexOf(index)]);
+      const place = this.made.indexOf(index);
+      const tensor = this.tensorOf(place, made[place]);
       // The same value under two names: each its own.
       return this.plan.outputs.indexOf(index) === k ? tensor : tensor.clone();
     });

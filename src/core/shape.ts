@@ -22,6 +22,7 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
   return true;
@@ -49,14 +50,19 @@ export function checkShape(where: string, shape: unknown): asserts shape is Shap
 
 /** Shapes that tensors have, by size: most new tensors have the shape of an earlier one, and to freeze a copy of it takes 340 ns. */
 const frozen = new Array<Shape | undefined>(251).fill(undefined);
+/** All that were ever among them, and live. */
+const everFrozen = new WeakSet<Shape>();
 
-/** A shape that cannot change, equal to this one. */
-export function frozenShape(shape: Shape): Shape {
+/** A shape that cannot change, equal to this one, which checkShape accepts. */
+export function frozenShape(where: string, shape: Shape): Shape {
+  if (everFrozen.has(shape)) return shape;
+  checkShape(where, shape);
   const place = sizeOf(shape) % frozen.length;
   const known = frozen[place];
   if (known !== undefined && sameShape(known, shape)) return known;
   const copy = Object.freeze(Array.from(shape, (n) => n + 0)); // -0 is 0
   frozen[place] = copy;
+  everFrozen.add(copy);
   return copy;
 }
 

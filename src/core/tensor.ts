@@ -73,12 +73,11 @@ export class Tensor implements TensorType {
         expected("Tensor", `a ${DTYPES[type].array.name} for dtype "${type}"`, show(data)),
       );
     }
-    checkShape("Tensor", shape);
     this.data =
       type === "float16" && natural === "float16"
         ? new Uint16Array(data.buffer, data.byteOffset, data.length)
         : data;
-    this.shape = frozenShape(shape);
+    this.shape = frozenShape("Tensor", shape);
     this.dtype = type;
     const { resizable, growable } = data.buffer as { resizable?: boolean; growable?: boolean };
     if (resizable || growable) {
