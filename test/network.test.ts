@@ -69,6 +69,53 @@ it("a short run is through with its inputs when run returns, and writes nothing 
   }
 });
 
+it("runs that would be done at once are errors if the data no longer fit, whatever came before", async () => {
+  const net = compile(new nn.Conv2d(1, 2, 3, { seed: 1 }), Tensor.zeros([1, 1, 12, 16]));
+  const good = Tensor.randn([1, 1, 12, 16], { seed: 1 });
+  const { output } = net.runSync({ input: good });
+  for (let i = 0; i < 20; i++)
+    expect((await net.run({ input: good })).output.data).toEqual(output.data);
+  const withData = (data: unknown): Tensor => Object.assign(good.clone(), { data });
+  const detached = good.clone();
+  structuredClone(detached.data.buffer, { transfer: [detached.data.buffer as ArrayBuffer] });
+  let reads = 0;
+  const changing = Object.defineProperty(good.clone(), "data", {
+    get: () => (reads++ === 0 ? good.data : new Float32Array(3)),
+  });
+  for (const input of [
+    detached,
+    withData(new Uint8Array(192)),
+    withData(new Float32Array(100)),
+    withData(undefined),
+    withData({ length: 192 }),
+    changing,
+  ]) {
+    await expect(net.run({ input })).rejects.toThrow();
+    expect(() => net.runSync({ input })).toThrow();
+  }
+  const shared = withData(new Float32Array(new SharedArrayBuffer(4 * 192)));
+  (shared.data as Float32Array).set(good.data as Float32Array);
+  expect((await net.run({ input: shared })).output.data).toEqual(output.data);
+  expect((await net.run({ input: good })).output.data).toEqual(output.data);
+  await expect(net.run({ input: good }, { signal: AbortSignal.abort() })).rejects.toThrow(
+    "aborted",
+  );
+  net.dispose();
+  await expect(net.run({ input: good })).rejects.toThrow(DisposedError);
+});
+
+it("a loop of short runs leaves the event loop its turns", async () => {
+  const net = compile(new nn.Conv2d(1, 2, 3, { seed: 1 }), Tensor.zeros([1, 1, 12, 16]));
+  const input = Tensor.zeros([1, 1, 12, 16]);
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const begin = performance.now();
+  while (performance.now() - begin < 200) await net.run({ input });
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(5);
+  net.dispose();
+});
+
 it("a loop of runs with large results keeps a bounded amount of memory", async () => {
   const input = Tensor.zeros([1, 1, 512, 512]);
   const net = compile(new nn.Sequential(new nn.Conv2d(1, 4, 3, { padding: 1 })), input);

@@ -67,6 +67,18 @@ convs.push(
   conv([1, 16, 9, 11], [88, 16, 1, 1], {}),
   conv([1, 16, 9, 11], [88, 16, 3, 3], { stride: 2, padding: 1 }),
 );
+// Small plain images, read in place or, with padding, as copies: lanes along pixels, or along outputs.
+convs.push(
+  conv([1, 1, 32, 32], [6, 1, 5, 5], {}),
+  conv([2, 3, 18, 33], [8, 3, 3, 3], {}),
+  conv([1, 2, 13, 40], [1, 2, 5, 5], {}),
+  conv([1, 2, 9, 11], [3, 2, 3, 3], {}),
+  conv([1, 6, 14, 14], [16, 6, 5, 5], {}),
+  conv([2, 6, 14, 14], [16, 6, 5, 5], { padding: 2 }),
+  conv([2, 5, 9, 18], [11, 5, 3, 3], {}),
+  conv([1, 7, 20, 19], [24, 7, 3, 3], { dilation: 2 }),
+  conv([1, 6, 15, 14], [16, 6, 3, 3], { stride: 2 }),
+);
 /** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
 const winograd: Case[] = [
   [
