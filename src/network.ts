@@ -103,7 +103,7 @@ export class Network {
     const inputs = this.checkFeeds("network.run", feeds);
     const loaded = this.prepare(inputs, options?.outputs);
     const results = loaded.program.runAsync(inputs, options?.signal);
-    return named(loaded.outputs, results instanceof Promise ? await results : results);
+    return named(loaded.outputs, Array.isArray(results) ? results : await results);
   }
 
   /** Like run, on the calling thread: for scripts, and for networks of less than a few milliseconds. */

@@ -270,12 +270,12 @@ class NativePlanProgram implements Program {
 
   /** All steps in one call; the milliseconds that it took. */
   private runWhole(made: readonly TypedArray[], inputs: readonly Tensor[]): number {
-    const arrays = new Array<TypedArray>(made.length + inputs.length);
-    for (let k = 0; k < made.length; k++) arrays[k] = made[k];
-    for (let k = 0; k < inputs.length; k++) arrays[made.length + k] = inputs[k].data;
     const arena = this.begin(inputs);
     try {
-      return this.program.runWhole(arena, ...arrays);
+      // V8 calls by a list of arguments take 0.1 us more.
+      if (made.length === 1 && inputs.length === 1)
+        return this.program.runWhole(arena, made[0], inputs[0].data);
+      return this.program.runWhole(arena, ...made, ...inputs.map((t) => t.data));
     } finally {
       this.end(arena);
     }
