@@ -102,6 +102,12 @@ async function turn(): Promise<void> {
   await new Promise(setImmediate);
 }
 
+async function afterTurn(results: Tensor[], signal?: AbortSignal): Promise<Tensor[]> {
+  await turn();
+  signal?.throwIfAborted();
+  return results;
+}
+
 /** A run of steps that all have kernels, or one step that has none. */
 interface Segment {
   readonly first: number;
@@ -121,7 +127,7 @@ class NativePlanProgram implements Program {
   private readonly allMade: boolean;
   private readonly sizes: readonly number[];
   private readonly shapes: readonly Shape[];
-  /** What the addon said last. */
+  /** What the addon said last: runs are short, and one that is asynchronous may be done at once. */
   private atOnce = false;
   /** Some outputs are inputs. */
   private readonly passes: boolean;
@@ -201,7 +207,7 @@ class NativePlanProgram implements Program {
     const took = this.runWhole(made, inputs);
     if (took > LONG_AT_ONCE) this.atOnce = this.program.atOnce();
     const results = this.results(made, inputs);
-    return mustTurn(took) ? turn().then(() => results) : results;
+    return mustTurn(took) ? afterTurn(results, signal) : results;
   }
 
   async profile(inputs: readonly Tensor[]): Promise<{ outputs: Tensor[]; steps: StepProfile[] }> {
