@@ -67,21 +67,20 @@ struct PlanesTileArgs {
   Activation activation;
 };
 
-// The same for `rows` output rows of one channel together: each row of the input is loaded once for all of them. Vector v of output row r lies at
-// outAt[v] + r * outRow, and reads from inAt[v] + r * inRow. Taps are inputs x kh x kw, row after row; channels of the input are inPlane apart.
+// The same for one output channel: `rows` rows, each of `vecs` vectors side by side.
+//
+//   out[y * outRow + x] = activation(bias + sum over i, t of in[(y + i) * inRow + taps[t] + x] * weights[i * tapCount + t])
 struct PlanesRowsArgs {
   const float* in;
-  const ptrdiff_t* inAt;  // [vecs], of the first row
-  int vecs;               // 1 .. KernelTable::planeRowVecs
-  int rows;               // 1 .. KernelTable::planeRows, at most kh
-  ptrdiff_t inRow, inPlane;
-  int64_t inputs, kh, kw;
-  ptrdiff_t dilation;  // of columns
+  ptrdiff_t inRow;
+  const ptrdiff_t* taps;  // of one row of the kernel
+  int64_t tapCount, kernelRows;
   const float* weights;
   float bias;
   float* out;
-  const ptrdiff_t* outAt;  // [vecs], of the first row
   ptrdiff_t outRow;
+  int vecs;  // 1 .. KernelTable::PlaneRowVecs(kernelRows)
+  int64_t rows;
   Activation activation;
 };
 

@@ -13,7 +13,7 @@ struct KernelTable {
   int (*TilePixels)(int blocks);  // most pixels of one with so many blocks
   int planeOuts;   // most output channels of a PlanesTile
   int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
-  int planeRows, planeRowVecs;  // most rows of a PlanesRows, and vectors of each
+  int (*PlaneRowVecs)(int64_t kernelRows);  // most vectors of a row of PlanesRows
   int panelBlocks;  // blocks of 8 channels of a Lanewise
   int (*LanewiseRows)(int kernel, int stride, bool permuted);  // most rows of a Lanewise with a square kernel, evenSteps, and strides of 1 or 2
 #define X(kernel, Args) void (*kernel)(const Args&);

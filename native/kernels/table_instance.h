@@ -25,7 +25,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, kPlaneRows, kPlaneRowVecs, kPanelBlocks, LanewiseRows,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, PlaneRowVecs, kPanelBlocks, LanewiseRows,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

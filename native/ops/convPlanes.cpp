@@ -1,6 +1,7 @@
 // conv2d of plain images of few channels, stride 1, without blocks (kernels/planesTile.h, planesRows.h): filters of grey or RGB pictures.
 //
-// A task is a run of rows. It copies the rows that it reads, with their padding, to where they stay in the nearest caches.
+// A task is a run of rows. With one output channel it reads them where they are, but for the edges of the image; else it copies what it reads, with
+// its padding, to where that stays in the nearest caches.
 #include <algorithm>
 #include <cstring>
 
@@ -20,10 +21,7 @@ class Planes : public ConvStep {
     const int64_t reach = (conv_.kh - 1) * conv_.dilation[0];
     const int64_t fits = kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach;
     const int64_t wanted = (out_.h * conv_.groups + kFewTasks - 1) / kFewTasks;
-    if (out_.c == 1 && conv_.dilation[0] == 1 && !narrow()) together_ = std::min<int64_t>(conv_.table.planeRows, conv_.kh);
-    rows_ = std::min(fits, wanted);
-    if (rows_ > together_) rows_ -= rows_ % together_;
-    rows_ = std::clamp<int64_t>(rows_, 1, out_.h);
+    rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
     // Without padding, and with all of the image in the first cache, there is nothing to gain from a copy.
     inPlace_ = !conv_.padding.any() && !narrow() && in_.c * in_.plane() * 4 <= kNearBytes;
     copiedRows_ = inPlace_ ? in_.h : rows_ + reach;
@@ -62,7 +60,7 @@ class Planes : public ConvStep {
     team.Run(conv_.groups * runs, [&](int64_t task, int) {
       const int64_t group = task / runs, first = task % runs * rows_, rows = std::min(rows_, out_.h - first);
       if (inPlace_) {
-        RunTask(group, first, rows, packed, in + group * conv_.inPerGroup * in_.plane() + first * in_.w, out);
+        RunPanels(group, first, rows, packed, in + group * conv_.inPerGroup * in_.plane() + first * in_.w, out);
         return;
       }
       float* copy = ThreadScratch(static_cast<size_t>(copyFloats() + (narrow() ? conv_.table.planeOuts * rows_ * conv_.table.lanes : 0)));
@@ -71,7 +69,7 @@ class Planes : public ConvStep {
         const float* plane = in + (group * conv_.inPerGroup + c) * in_.plane();
         CopyRows(plane, in_.h, in_.w, first - conv_.padding.top, read, conv_.padding.left, rowFloats_, copy + c * copiedRows_ * rowFloats_);
       }
-      RunTask(group, first, rows, packed, copy, out);
+      RunPanels(group, first, rows, packed, copy, out);
     });
   }
 
@@ -85,43 +83,8 @@ class Planes : public ConvStep {
     return {first + outs.begin, first + outs.end};
   }
 
-  // So many vectors, in tiles of nearly equal size, of at most `most`.
-  template <typename Args>
-  void RunVecs(void (*kernel)(const Args&), Args* args, int64_t vecs, int64_t most) const {
-    const int64_t tiles = (vecs + most - 1) / most;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const Range some = Share(vecs, tiles, t);
-      args->vecs = static_cast<int>(some.size());
-      args->inAt = inAt_.data() + some.begin;
-      args->outAt = outAt_.data() + some.begin;
-      kernel(*args);
-    }
-  }
-
-  void RunTask(int64_t group, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
-    if (together_ > 1) RunRows(first, rows, packed, copy, out);
-    for (int64_t p = 0; together_ == 1 && p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, copy, out);
-  }
-
-  // One output channel: some rows at a time.
-  void RunRows(int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
-    PlanesRowsArgs args = {};
-    args.inRow = rowFloats_;
-    args.inPlane = copiedRows_ * rowFloats_;
-    args.inputs = conv_.inPerGroup;
-    args.kh = conv_.kh;
-    args.kw = conv_.kw;
-    args.dilation = conv_.dilation[1];
-    args.bias = packed[0];
-    args.weights = packed + 1;
-    args.outRow = out_.w;
-    args.activation = conv_.epilogue.fused;
-    for (int64_t y = 0; y < rows; y += args.rows) {
-      args.rows = static_cast<int>(std::min(together_, rows - y));
-      args.in = copy + y * rowFloats_;
-      args.out = out + (first + y) * out_.w;
-      RunVecs(conv_.table.PlanesRows, &args, vecsPerRow_, conv_.table.planeRowVecs);
-    }
+  void RunPanels(int64_t group, int64_t first, int64_t rows, const float* packed, const float* in, float* out) const {
+    for (int64_t p = 0; p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, in, out);
   }
 
   void RunPanel(Range outs, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
@@ -138,7 +101,14 @@ class Planes : public ConvStep {
     args.out = narrow() ? apart : out + place;
     args.outPlane = narrow() ? rows_ * lanes : out_.plane();
     args.activation = conv_.epilogue.fused;
-    RunVecs(conv_.table.PlanesTile, &args, rows * vecsPerRow_, conv_.table.PlaneVecs(args.outs));
+    const int64_t vecs = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs), tiles = (vecs + most - 1) / most;
+    for (int64_t t = 0; t < tiles; ++t) {
+      const Range some = Share(vecs, tiles, t);
+      args.vecs = static_cast<int>(some.size());
+      args.inAt = inAt_.data() + some.begin;
+      args.outAt = outAt_.data() + some.begin;
+      conv_.table.PlanesTile(args);
+    }
     if (!narrow()) return;
     for (int64_t o = 0; o < outs.size(); ++o) {
       for (int64_t y = 0; y < rows; ++y) {
@@ -147,12 +117,95 @@ class Planes : public ConvStep {
     }
   }
 
-  // A task copies kh - 1 rows more than it makes: of 1080p, 11x11 copies 26 rows for 16. It stays in a second cache of 256 KB or more.
+  // A task copies kh - 1 rows more than it makes. They stay in a second cache of 256 KB or more.
   static constexpr int64_t kCopyBytes = 224 << 10, kNearBytes = 32 << 10, kFewTasks = 16;
 
-  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_, together_ = 1;
+  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_;
   bool inPlace_;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
+};
+
+// One output channel (kernels/planesRows.h). A task goes through its rows tile by tile; only tiles that read beyond an edge of the image are copied,
+// with zeros around them.
+class PlaneRows : public ConvStep {
+ public:
+  explicit PlaneRows(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
+    const int64_t lanes = conv_.table.lanes, most = conv_.table.PlaneRowVecs(conv_.kh), vecs = (out_.w + lanes - 1) / lanes;
+    // If the last vector hangs over the end, the last tile is moved back over the one before it: there have to be two.
+    const int64_t tiles = std::max<int64_t>((vecs + most - 1) / most, out_.w % lanes ? 2 : 1);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const Range some = Share(vecs, tiles, t);
+      tiles_.push_back({std::min(some.begin * lanes, out_.w - some.size() * lanes), some.size()});
+    }
+    rows_ = std::min<int64_t>(out_.h, conv_.kh <= kLowKernel ? 8 : 16);
+    copiedRow_ = most * lanes + reach();
+    copiedPlane_ = (rows_ + conv_.kh - 1) * copiedRow_;
+    for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
+      for (int64_t j = 0; j < conv_.kw; ++j) {
+        taps_.push_back(c * in_.plane() + j * conv_.dilation[1]);
+        copiedTaps_.push_back(c * copiedPlane_ + j * conv_.dilation[1]);
+      }
+    }
+  }
+
+  static bool Takes(const Conv& c) { return c.y.c == 1 && c.kh > 1 && c.dilation[0] == 1 && c.y.w >= c.table.lanes; }
+
+ protected:
+  int64_t packedFloats() const override { return 1 + conv_.kh * conv_.kw * conv_.inPerGroup; }
+
+  void Pack(const float* weight, const float* bias, float* to) const override {
+    *to++ = bias ? bias[0] : 0.0f;
+    for (int64_t i = 0; i < conv_.kh; ++i) {
+      for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
+        for (int64_t j = 0; j < conv_.kw; ++j) *to++ = conv_.Weight(weight, 0, c, i, j);
+      }
+    }
+  }
+
+  void RunImage(Team& team, const float* packed, const float* in, const float*, float* out, float*) const override {
+    team.Run((out_.h + rows_ - 1) / rows_, [&](int64_t task, int) {
+      const int64_t y = task * rows_, top = y - conv_.padding.top;
+      PlanesRowsArgs args = {};
+      args.tapCount = static_cast<int64_t>(taps_.size());
+      args.kernelRows = conv_.kh;
+      args.bias = packed[0];
+      args.weights = packed + 1;
+      args.outRow = out_.w;
+      args.rows = std::min(rows_, out_.h - y);
+      args.activation = conv_.epilogue.fused;
+      const int64_t read = args.rows + conv_.kh - 1;
+      for (const Tile& tile : tiles_) {
+        const int64_t left = tile.x - conv_.padding.left, columns = tile.vecs * conv_.table.lanes + reach();
+        const bool inside = top >= 0 && top + read <= in_.h && left >= 0 && left + columns <= in_.w;
+        args.in = inside ? in + top * in_.w + left : CopyTile(in, top, read, left);
+        args.inRow = inside ? in_.w : copiedRow_;
+        args.taps = inside ? taps_.data() : copiedTaps_.data();
+        args.out = out + y * out_.w + tile.x;
+        args.vecs = static_cast<int>(tile.vecs);
+        conv_.table.PlanesRows(args);
+      }
+    });
+  }
+
+ private:
+  struct Tile {
+    int64_t x, vecs;
+  };
+
+  int64_t reach() const { return (conv_.kw - 1) * conv_.dilation[1]; }
+
+  const float* CopyTile(const float* in, int64_t top, int64_t rows, int64_t left) const {
+    float* copy = ThreadScratch(static_cast<size_t>(conv_.inPerGroup * copiedPlane_));
+    for (int64_t c = 0; c < conv_.inPerGroup; ++c) CopyRows(in + c * in_.plane(), in_.h, in_.w, top, rows, -left, copiedRow_, copy + c * copiedPlane_);
+    return copy;
+  }
+
+  // Up to so many rows a kernel reads each row of its task once, and then few streams are fastest.
+  static constexpr int64_t kLowKernel = 4;
+
+  int64_t rows_, copiedRow_, copiedPlane_;
+  std::vector<Tile> tiles_;
+  std::vector<ptrdiff_t> taps_, copiedTaps_;
 };
 
 }  // namespace
@@ -170,6 +223,9 @@ double CostPlanes(const Conv& c) {
   return 1.6 * static_cast<double>(vecs * c.y.c * c.inPerGroup * c.kh * c.kw) + StreamCost(c.table, static_cast<double>(c.x.c * c.x.plane()));
 }
 
-std::unique_ptr<ConvStep> MakePlanes(const Conv& conv) { return std::make_unique<Planes>(conv); }
+std::unique_ptr<ConvStep> MakePlanes(const Conv& conv) {
+  if (PlaneRows::Takes(conv)) return std::make_unique<PlaneRows>(conv);
+  return std::make_unique<Planes>(conv);
+}
 
 }  // namespace xcorr

@@ -48,14 +48,15 @@ int64_t PaddedFloats(const Image& image, const Padding& pad) {
 
 void CopyRows(const float* plane, int64_t h, int64_t w, int64_t first, int64_t rows, int64_t left, int64_t rowFloats, float* out) {
   const auto clear = [](float* at, int64_t floats) { std::memset(at, 0, static_cast<size_t>(floats) * sizeof(float)); };
+  const int64_t begin = std::clamp<int64_t>(left, 0, rowFloats), end = std::clamp<int64_t>(left + w, begin, rowFloats);
   for (int64_t y = first; y < first + rows; ++y, out += rowFloats) {
     if (y < 0 || y >= h) {
       clear(out, rowFloats);
       continue;
     }
-    clear(out, left);
-    std::memcpy(out + left, plane + y * w, static_cast<size_t>(w) * sizeof(float));
-    clear(out + left + w, rowFloats - left - w);
+    clear(out, begin);
+    std::memcpy(out + begin, plane + y * w + begin - left, static_cast<size_t>(end - begin) * sizeof(float));
+    clear(out + end, rowFloats - end);
   }
 }
 

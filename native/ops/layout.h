@@ -30,7 +30,7 @@ struct Padding {
   bool any() const { return top || left || bottom || right; }
 };
 // Rows first .. first + rows - 1 of one plane of h rows of w numbers, counted from the image's top; each with `left` zeros before it and zeros after
-// it up to rowFloats. Rows outside of the image are zeros.
+// it up to rowFloats; or less than a whole row: without what comes before column -left, or after rowFloats. Rows outside of the image are zeros.
 void CopyRows(const float* plane, int64_t h, int64_t w, int64_t first, int64_t rows, int64_t left, int64_t rowFloats, float* out);
 void PadImage(Team& team, const Image& image, const Padding& padding, const float* in, float* out);
 int64_t PaddedFloats(const Image& image, const Padding& padding);

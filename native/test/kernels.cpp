@@ -174,27 +174,21 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
 }
 
 void TestPlanesRows(const KernelTable& table, int vecs, int rows, int kernel, bool relu) {
-  const ptrdiff_t lanes = table.lanes, inRow = (vecs + 3) * lanes, inPlane = inRow * (rows + kernel), outRow = vecs * lanes + 8, dilation = relu ? 2 : 1;
-  const ptrdiff_t width = 3;
-  const std::vector<float> in = Fill(static_cast<size_t>(2 * inPlane + 64)), weights = Fill(static_cast<size_t>(2 * kernel * width));
-  std::vector<ptrdiff_t> at;
-  for (int v = 0; v < vecs; ++v) at.push_back(v * lanes);
+  const ptrdiff_t lanes = table.lanes, inRow = (vecs + 3) * lanes, outRow = vecs * lanes + 8, offsets[] = {0, 2, inRow * (rows + kernel) + 1};
+  const size_t taps = 3;
+  const std::vector<float> in = Fill(static_cast<size_t>(2 * offsets[2])), weights = Fill(static_cast<size_t>(kernel) * taps);
   xcorr::Activation activation;
   if (relu) {
     activation.kind = xcorr::ActivationKind::kClip;
     activation.b = INFINITY;
   }
   std::vector<float> out(static_cast<size_t>(rows * outRow), kGuard);
-  table.PlanesRows({in.data(), at.data(), vecs, rows, inRow, inPlane, 2, kernel, width, dilation, weights.data(), 3.0f, out.data(), at.data(), outRow, activation});
+  table.PlanesRows({in.data(), inRow, offsets, static_cast<int64_t>(taps), kernel, weights.data(), 3.0f, out.data(), outRow, vecs, rows, activation});
   for (ptrdiff_t r = 0; r < rows; ++r) {
     for (ptrdiff_t x = 0; x < vecs * lanes; ++x) {
       double sum = 3;
-      for (ptrdiff_t c = 0; c < 2; ++c) {
-        for (ptrdiff_t i = 0; i < kernel; ++i) {
-          for (ptrdiff_t j = 0; j < width; ++j) {
-            sum += static_cast<double>(in[static_cast<size_t>(c * inPlane + (r + i) * inRow + x + j * dilation)]) * weights[static_cast<size_t>((c * kernel + i) * width + j)];
-          }
-        }
+      for (ptrdiff_t i = 0; i < kernel; ++i) {
+        for (size_t t = 0; t < taps; ++t) sum += static_cast<double>(in[static_cast<size_t>((r + i) * inRow + x + offsets[t])]) * weights[static_cast<size_t>(i) * taps + t];
       }
       Expect(out[static_cast<size_t>(r * outRow + x)], relu && sum < 0 ? 0 : sum, table, "PlanesRows");
     }
@@ -397,9 +391,9 @@ int main() {
         if (vecs <= table->PlaneVecs(outs)) TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
       }
     }
-    for (int vecs = 1; vecs <= table->planeRowVecs; ++vecs) {
-      for (int rows = 1; rows <= table->planeRows; ++rows) {
-        for (int kernel : {rows, rows + 1, 7}) TestPlanesRows(*table, vecs, rows, kernel, kernel == 7);
+    for (int kernel = 1; kernel <= 11; ++kernel) {
+      for (int vecs = 1; vecs <= table->PlaneRowVecs(kernel); ++vecs) {
+        for (int rows : {1, 2, 3, 4, 5, 8, 12}) TestPlanesRows(*table, vecs, rows, kernel, rows % 2 == 0);
       }
     }
     for (int width : {1, 2, 3, 5, 8, 19}) {
