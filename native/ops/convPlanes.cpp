@@ -137,7 +137,7 @@ class PlaneRows : public ConvStep {
       const Range some = Share(vecs, tiles, t);
       tiles_.push_back({std::min(some.begin * lanes, out_.w - some.size() * lanes), some.size()});
     }
-    rows_ = std::min<int64_t>(out_.h, conv_.kh <= kLowKernel ? 8 : 16);
+    rows_ = std::min<int64_t>(out_.h, conv_.kh <= kLowKernel ? 8 : 12);
     copiedRow_ = most * lanes + reach();
     copiedPlane_ = (rows_ + conv_.kh - 1) * copiedRow_;
     for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
