@@ -79,6 +79,25 @@ convs.push(
   conv([1, 7, 20, 19], [24, 7, 3, 3], { dilation: 2 }),
   conv([1, 6, 15, 14], [16, 6, 3, 3], { stride: 2 }),
 );
+/** Filters into one channel: rows are read where they are inside the image, copied at its edges; the last tile of a row lies over the one before. */
+const filter = (x: number[], kernel: number[], options: F.ConvOptions): Case => ({
+  ...conv(x, [1, x[1], ...kernel], options),
+  run: (a, b, bias) => F.leakyRelu(F.conv2d(a, b, { ...options, bias }), 0.5),
+});
+for (const width of [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 130, 200])
+  convs.push(filter([1, 1, 21, width], [3, 3], { padding: 1 }));
+for (const kernel of [2, 4, 5, 6, 7, 8, 9, 11])
+  convs.push(filter([1, 1, 30, 150], [kernel, kernel], { padding: kernel >> 1 }));
+convs.push(
+  filter([2, 2, 29, 100], [3, 3], { padding: 1 }),
+  filter([1, 3, 19, 90], [5, 2], { padding: [2, 0, 1, 3] }),
+  filter([1, 1, 26, 100], [3, 5], { padding: [1, 6], dilation: [1, 3] }),
+  filter([1, 1, 26, 40], [3, 3], { padding: 2, dilation: 2 }),
+  // Larger than the image, and padding that whole tiles lie in.
+  filter([1, 1, 2, 3], [7, 7], { padding: [5, 30] }),
+  filter([1, 1, 5, 9], [3, 3], { padding: [20, 150] }),
+  filter([1, 1, 20, 150], [1, 7], { padding: [0, 3] }),
+);
 /** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
 const winograd: Case[] = [
   [

@@ -29,8 +29,8 @@ struct Padding {
   int64_t top, left, bottom, right;
   bool any() const { return top || left || bottom || right; }
 };
-// Rows first .. first + rows - 1 of one plane of h rows of w numbers, counted from the image's top; each with `left` zeros before it and zeros after
-// it up to rowFloats; or less than a whole row: without what comes before column -left, or after rowFloats. Rows outside of the image are zeros.
+// Rows first .. first + rows - 1 of one plane of h rows of w numbers, counted from the image's top: of each the rowFloats numbers from column -left on.
+// What lies outside of the image is zeros.
 void CopyRows(const float* plane, int64_t h, int64_t w, int64_t first, int64_t rows, int64_t left, int64_t rowFloats, float* out);
 void PadImage(Team& team, const Image& image, const Padding& padding, const float* in, float* out);
 int64_t PaddedFloats(const Image& image, const Padding& padding);
