@@ -15,20 +15,24 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
-// What fits into 32 registers: 16 sums, 4 inputs, 4 weights; or into 16: 12, 2 and 1, or 9, 3 and 1.
+// What fits into 32 registers: 16 sums, 4 inputs, 4 weights; or into 16: 12 sums, 3 weights and an input at a time, or 12 sums, 2 inputs
+// and a weight.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr bool kManyRegisters = true;
 constexpr int kPlaneRows = 4, kOpenRows = 8;
 constexpr int VecsOfRows(int rows) { return rows <= 4 ? 4 : rows == 5 ? 3 : 2; }
 #else
+constexpr bool kManyRegisters = false;
 constexpr int kPlaneRows = 3, kOpenRows = 6;
-constexpr int VecsOfRows(int) { return 2; }
+constexpr int VecsOfRows(int rows) { return rows <= 3 ? 4 : 2; }
 #endif
-constexpr int kPlaneRowVecs = kPlaneRows;
+constexpr int kPlaneRowVecs = VecsOfRows(kPlaneRows);
 
 // Most vectors of a row of a tile.
 int PlaneRowVecs(int64_t kernelRows) { return kernelRows <= kOpenRows ? VecsOfRows(static_cast<int>(kernelRows)) : kPlaneRowVecs; }
 
-// The same place of the tile to the right. Tiles are high, and so many rows are more streams than the machine foresees: 11x11 in 4.9 instead of 5.5 ms.
+// The same place of the tile to the right. Tiles are high, and so many rows are more streams than the machine foresees: 11x11 on
+// 1080p took 7.4 instead of 5.6 ms.
 template <int kVecs>
 [[gnu::always_inline]] inline void PrefetchTile(const float* at) {
   constexpr int kLine = kLanes < 16 ? 16 / kLanes : 1;
@@ -42,14 +46,28 @@ template <int kFirst, int kEnd, int kVecs, int kRows>
   PrefetchTile<kVecs>(row);
   for (int64_t t = 0; t < args.tapCount; ++t) {
     const float* in = row + args.taps[t];
-    Vec x[kVecs];
+    const auto weight = [&](int r) { return Set<Vec>(weights[t - (r - kFirst) * args.tapCount]); };
+    // Weights first need fewer registers; inputs first are 15 % faster, if there are enough.
+    if constexpr (kManyRegisters || kEnd - kFirst > kPlaneRows) {
+      Vec x[kVecs];
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) x[v] = Load<Vec>(in + v * kLanes);
+      for (int v = 0; v < kVecs; ++v) x[v] = Load<Vec>(in + v * kLanes);
 #pragma GCC unroll 8
-    for (int r = kFirst; r < kEnd; ++r) {
-      const Vec weight = Set<Vec>(weights[t - (r - kFirst) * args.tapCount]);
+      for (int r = kFirst; r < kEnd; ++r) {
+        const Vec w = weight(r);
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) acc[r][v] = MulAdd(x[v], weight, acc[r][v]);
+        for (int v = 0; v < kVecs; ++v) acc[r][v] = MulAdd(x[v], w, acc[r][v]);
+      }
+    } else {
+      Vec w[kEnd - kFirst];
+#pragma GCC unroll 8
+      for (int r = kFirst; r < kEnd; ++r) w[r - kFirst] = weight(r);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVecs; ++v) {
+        const Vec x = Load<Vec>(in + v * kLanes);
+#pragma GCC unroll 8
+        for (int r = kFirst; r < kEnd; ++r) acc[r][v] = MulAdd(x, w[r - kFirst], acc[r][v]);
+      }
     }
   }
 }

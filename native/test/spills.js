@@ -12,7 +12,10 @@ import { fileURLToPath } from "node:url";
 /** Functions that need more vectors than there are registers, by name, and why that is well. */
 const BY_DESIGN = [
   [/TransformInput<|OutputTile</, "up to 64 numbers of a Winograd tile, once per tile and block"],
-  [/ActivateRun/, "the constants of an exponential, some of which are read from memory either way"],
+  [
+    /Activate(Run|Rows)/,
+    "the constants of an exponential, some of which are read from memory either way",
+  ],
   [/UnaryRun/, "the last numbers, fewer than a vector, once per call"],
 ];
 
