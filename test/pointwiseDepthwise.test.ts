@@ -24,7 +24,7 @@ const cases = [
     between: 120,
     kernel: 5,
     options: { padding: 2 },
-    after: F.hardSwish,
+    after: F.hardswish,
   },
   {
     name: "7x7 with stride 2",

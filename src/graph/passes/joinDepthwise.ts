@@ -43,13 +43,12 @@ export const joinDepthwise = {
   name: "joinDepthwise",
   apply(graph: Graph): number {
     let changes = 0;
-    const readers = graph.readers();
     for (const node of [...graph.nodes]) {
       if (!isPlainConv(node) || !isDepthwise(node)) continue;
       const [middle] = node.inputs;
       const first = middle.producer;
-      const alone = readers.get(middle)?.length === 1 && !graph.isOutput(middle);
-      if (!alone || !first || !isPlainConv(first) || !isPointwise(first)) continue;
+      if (!graph.isReadOnce(middle) || !first || !isPlainConv(first) || !isPointwise(first))
+        continue;
       const biasOf = ({ inputs, attrs }: Node): Value =>
         convInputs(inputs, attrs as Conv2dAttrs).bias ??
         graph.constant(Tensor.zeros([inputs[1].type.shape[0]]), `${inputs[1].name} (no bias)`);
@@ -58,7 +57,7 @@ export const joinDepthwise = {
         pointwise: attrsOf(first),
         depthwise: attrsOf(node),
       });
-      graph.remove(new Set([first]));
+      graph.remove(first);
       changes++;
     }
     return changes;
