@@ -32,6 +32,7 @@
         "native/ops/channels.cpp",
         "native/ops/constant.cpp",
         "native/ops/conv2d.cpp",
+        "native/ops/convDepthwisePlanes.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",
         "native/ops/convStrassen.cpp",

@@ -160,8 +160,8 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     const auto before = std::chrono::steady_clock::now();
     TeamLease lease(pace.alone.under() ? 1 : threads);
     if (timed) state.milliseconds.resize(program.stepCount());
-    // All steps in one go write their results in place.
-    const bool whole = range.first == 0 && range.last == program.stepCount();
+    // All steps in one go write their results in place; where they are timed, into the arena: the memory of results is in no cache, a network's is.
+    const bool whole = !timed && range.first == 0 && range.last == program.stepCount();
     std::vector<size_t> copied;
     for (size_t k = 0; k < into.size(); ++k) {
       if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);

@@ -112,6 +112,28 @@ struct LanewiseArgs {
   Activation activation;
 };
 
+// Output rows begin .. end - 1 of a depthwise convolution of `planes` planes, `kernel` x `kernel`, without a dilation.
+//
+//   out[y - begin][x] = activation(bias + sum over i, j of in[y * stride + i - top][x * stride + j - left] * weights[i][j])
+//
+// Rows and columns of the input outside of the image count as 0 and are not read.
+struct DepthwisePlanesArgs {
+  const float* in;  // the first plane
+  int64_t height, width;
+  int64_t top, left;
+  int kernel;         // 3, 5 or 7
+  int stride;         // 1 or 2
+  const float* data;  // per plane: bias, weights
+  float* out;         // row `begin` of the first plane
+  ptrdiff_t outPlane;
+  int64_t pixels;     // of an output row
+  int64_t begin, end;
+  int64_t planes;
+  bool whole;  // begin .. end are all rows
+  float low, high;  // limits of the results
+  ptrdiff_t ahead;  // places in the output are asked for this many floats before
+};
+
 // Windows of a pool (kernels/pool.h): their maxima, or their sums, each times a factor that makes it a mean.
 enum class PoolKind : uint8_t { kMaximum, kSum };
 

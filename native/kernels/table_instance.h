@@ -6,6 +6,7 @@
 #include "activation.h"
 #include "channels.h"
 #include "convTile.h"
+#include "depthwisePlanes.h"
 #include "elementwise.h"
 #include "lanewise.h"
 #include "layout.h"

@@ -1,6 +1,7 @@
 // conv2d: the list of algorithms, and what surrounds them all.
 //
 //   planes      few channels, in plain images: vectors of pixels, no blocks
+//   depthwisePlanes  one input channel per output channel, in plain images: vectors of pixels
 //   depthwise   one input channel per output channel: every lane of a block of 8 channels has weights of its own
 //   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
@@ -31,10 +32,10 @@ struct Algorithm {
 // Of those that accept a problem, the one that is expected to be the fastest runs (convCost.h), of equals the first; or the one that proves to be.
 #define XCORR_CONV_ALGORITHM(name, Name) {name, Accepts##Name, Cost##Name, Make##Name}
 constexpr Algorithm kAlgorithms[] = {
-    XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwise", Depthwise), XCORR_CONV_ALGORITHM("smallGroups", SmallGroups),
-    XCORR_CONV_ALGORITHM("stem", Stem),           XCORR_CONV_ALGORITHM("grouped", Grouped),     XCORR_CONV_ALGORITHM("winograd4", Winograd4),
-    XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("strassen", Strassen), XCORR_CONV_ALGORITHM("pointwise", Pointwise),
-    XCORR_CONV_ALGORITHM("direct", Direct),
+    XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwisePlanes", DepthwisePlanes), XCORR_CONV_ALGORITHM("depthwise", Depthwise),
+    XCORR_CONV_ALGORITHM("smallGroups", SmallGroups), XCORR_CONV_ALGORITHM("stem", Stem),       XCORR_CONV_ALGORITHM("grouped", Grouped),
+    XCORR_CONV_ALGORITHM("winograd4", Winograd4), XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("strassen", Strassen),
+    XCORR_CONV_ALGORITHM("pointwise", Pointwise), XCORR_CONV_ALGORITHM("direct", Direct),
 };
 #undef XCORR_CONV_ALGORITHM
 

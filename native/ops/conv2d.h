@@ -128,6 +128,7 @@ using Reason = std::string;
   double Cost##Name(const Conv& conv);  /* convCost.h */ \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
 XCORR_CONV_ALGORITHM(Planes)     // convPlanes.cpp
+XCORR_CONV_ALGORITHM(DepthwisePlanes)  // convDepthwisePlanes.cpp
 XCORR_CONV_ALGORITHM(Depthwise)  // convLanewise.cpp
 XCORR_CONV_ALGORITHM(SmallGroups)
 XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp

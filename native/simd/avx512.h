@@ -15,6 +15,14 @@ template <>
 inline Vec Load<Vec>(const float* p) { return {_mm512_loadu_ps(p)}; }
 template <>
 inline Vec Set<Vec>(float x) { return {_mm512_set1_ps(x)}; }
+#if defined(__GNUC__)
+inline Vec Kept(Vec a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
+#else
+inline Vec Kept(Vec a) { return a; }
+#endif
 inline void Store(Vec a, float* p) { _mm512_storeu_ps(p, a.v); }
 inline Vec Add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec Sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -38,6 +46,16 @@ inline Vec Scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 inline Vec Permute(Vec a, const int32_t* places) { return {_mm512_permutexvar_ps(_mm512_loadu_si512(places), a.v)}; }
 inline Vec LoadFirst(const float* p, int64_t count, Vec otherwise) { return {_mm512_mask_loadu_ps(otherwise.v, static_cast<__mmask16>((1u << count) - 1), p)}; }
 inline void StoreFirst(Vec a, float* p, int64_t count) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a.v); }
+template <>
+struct Mask<Vec> {
+  __mmask16 v;
+};
+template <>
+inline Mask<Vec> MakeMask<Vec>(int64_t begin, int64_t end) {
+  const auto before = [](int64_t lane) { return lane <= 0 ? 0u : lane >= 16 ? 0xffffu : (1u << lane) - 1; };
+  return {static_cast<__mmask16>(before(end) & ~before(begin))};
+}
+inline Vec LoadMasked(const float* p, Mask<Vec> mask) { return {_mm512_maskz_loadu_ps(mask.v, p)}; }
 template <int n>
 inline Vec Shift(Vec a, Vec b) { return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(b.v), _mm512_castps_si512(a.v), n))}; }
 inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {

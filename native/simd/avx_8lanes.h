@@ -18,6 +18,14 @@ template <>
 inline XCORR_VEC_8 Load<XCORR_VEC_8>(const float* p) { return {_mm256_loadu_ps(p)}; }
 template <>
 inline XCORR_VEC_8 Set<XCORR_VEC_8>(float x) { return {_mm256_set1_ps(x)}; }
+#if defined(__GNUC__)
+inline XCORR_VEC_8 Kept(XCORR_VEC_8 a) {
+  asm("" : "+x"(a.v));
+  return a;
+}
+#else
+inline XCORR_VEC_8 Kept(XCORR_VEC_8 a) { return a; }
+#endif
 inline void Store(XCORR_VEC_8 a, float* p) { _mm256_storeu_ps(p, a.v); }
 inline XCORR_VEC_8 Add(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline XCORR_VEC_8 Sub(XCORR_VEC_8 a, XCORR_VEC_8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
@@ -70,6 +78,19 @@ inline XCORR_VEC_8 LoadFirst(const float* p, int64_t count, XCORR_VEC_8 otherwis
   return {_mm256_blendv_ps(otherwise.v, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first))};
 }
 inline void StoreFirst(XCORR_VEC_8 a, float* p, int64_t count) { _mm256_maskstore_ps(p, LanesBefore(count), a.v); }
+
+// The lanes begin .. end - 1; the others are 0, and their memory is not touched.
+template <typename V>
+struct Mask;
+template <>
+struct Mask<XCORR_VEC_8> {
+  __m256i v;
+};
+template <typename V>
+Mask<V> MakeMask(int64_t begin, int64_t end);
+template <>
+inline Mask<XCORR_VEC_8> MakeMask<XCORR_VEC_8>(int64_t begin, int64_t end) { return {_mm256_andnot_si256(LanesBefore(begin), LanesBefore(end))}; }
+inline XCORR_VEC_8 LoadMasked(const float* p, Mask<XCORR_VEC_8> mask) { return {_mm256_maskload_ps(p, mask.v)}; }
 
 // Lane n of a and those after it, then the first n of b.
 template <int n>

@@ -47,6 +47,8 @@ inline Vec8 Scale(Vec8 a, Vec8 n) {
   return Each([&](int i) { return Scale(a.part[i], n.part[i]); });
 }
 
+inline Vec Kept(Vec a) { return a; }
+
 // Lanes from `count` on are those of `otherwise`, or are not stored.
 inline Vec LoadFirst(const float* p, int64_t count, Vec otherwise) {
   float lanes[kLanes];
@@ -58,6 +60,24 @@ inline void StoreFirst(Vec a, float* p, int64_t count) {
   float lanes[kLanes];
   Store(a, lanes);
   for (int64_t l = 0; l < count; ++l) p[l] = lanes[l];
+}
+
+// The lanes begin .. end - 1; the others are 0, and their memory is not touched.
+template <typename V>
+struct Mask;
+template <>
+struct Mask<Vec> {
+  int64_t begin, end;
+};
+template <typename V>
+Mask<V> MakeMask(int64_t begin, int64_t end);
+template <>
+inline Mask<Vec> MakeMask<Vec>(int64_t begin, int64_t end) { return {begin < 0 ? 0 : begin, end > kLanes ? kLanes : end}; }
+inline Vec LoadMasked(const float* p, Mask<Vec> mask) {
+  if (mask.begin == 0 && mask.end == kLanes) return Load<Vec>(p);
+  float lanes[kLanes] = {};
+  for (int64_t l = mask.begin; l < mask.end; ++l) lanes[l] = p[l];
+  return Load<Vec>(lanes);
 }
 
 // Lane l of the result is lane places[l].

@@ -167,8 +167,16 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
     x.shape[0] *
     windowSize(windowOutput("conv2d", x.shape.slice(2), convWindow([x, weight], attrs))),
   layout: ([x, weight], attrs) =>
-    x.dtype !== "float32" ? "plain" : fewChannels(x, weight, attrs) ? "follows" : "prefers",
+    x.dtype !== "float32"
+      ? "plain"
+      : fewChannels(x, weight, attrs) || isDepthwise(weight, attrs)
+        ? "follows"
+        : "prefers",
 };
+
+/** There are kernels for plain images as for blocks: no reorder pays. */
+const isDepthwise = ({ shape: [, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean =>
+  inPerGroup === 1 && attrs.groups > 1 && !attrs.residual;
 
 /**
  * A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. Or a small image of less than

@@ -1,0 +1,211 @@
+// Depthwise convolution of plain images, lanes along the pixels: nothing is brought into blocks, and nothing is padded or copied.
+//
+// A plane is cut into strips as wide as a vector. Down a strip, rows of the input go by one after another; each is loaded once per column of the kernel
+// and added to the outputs that it belongs to, so that kernel height / stride outputs are open at a time, in registers:
+//
+//   for row i:  for column j of the kernel:  x = row i's pixels at j ...;  for output y with i in its window:  acc[y] += x * weights[i's place in it][j]
+//
+// Rows outside of the image are left out, columns outside are masked. A 3x3 kernel does 9 multiply-adds on 3 loads, with its weights in registers.
+#pragma once
+
+namespace xcorr::XCORR_ISA {
+namespace {
+
+template <int kValue>
+struct Int {
+  static constexpr int value = kValue;
+};
+template <int kBegin, int kEnd, typename F>
+[[gnu::always_inline]] inline void ForEach(const F& f) {
+  if constexpr (kBegin < kEnd) {
+    f(Int<kBegin>());
+    ForEach<kBegin + 1, kEnd>(f);
+  }
+}
+
+// What the columns of the kernel read of a row. With a stride of 2 two vectors give the even pixels and the odd ones; the columns after the first two are
+// those moved by lanes, so the last lanes of a strip are no outputs; or, with few lanes, come from vectors of their own.
+template <typename V, int kKernel, int kStride, bool kInside>
+class StripColumns {
+ public:
+  static constexpr int kWidth = sizeof(V) / sizeof(float);
+  static constexpr bool kMoves = kStride == 2 && kWidth >= 8;
+  static constexpr int kOutputs = kMoves ? kWidth - (kKernel - 1) / 2 : kWidth;
+  static constexpr int kReach = kStride == 1 ? kWidth + kKernel - 1 : kMoves ? 2 * kWidth : 2 * kWidth + kKernel - 1;
+
+  // Lane 0 of column 0 is the pixel `first` of a row of so many.
+  StripColumns(int64_t first, int64_t width) {
+    for (int k = 0; k < kLoads; ++k) masks_[k] = MakeMask<V>(-(first + At(k)), width - (first + At(k)));
+  }
+  // row: from that pixel on.
+  void Read(const float* row, V (&x)[kKernel]) const {
+    if constexpr (kStride == 1) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kKernel; ++j) x[j] = Pixels(row, j);
+    } else if constexpr (kMoves) {
+      Deinterleave(Pixels(row, 0), Pixels(row, 1), x[0], x[1]);
+      Move<2>(x);
+    } else {
+#pragma GCC unroll 8
+      for (int j = 0; j < kKernel; j += 2) {
+        V odd;
+        Deinterleave(Pixels(row, j), Pixels(row, j + 1), x[j], odd);
+        if (j + 1 < kKernel) x[j + 1] = odd;
+      }
+    }
+  }
+
+ private:
+  static constexpr int kLoads = kStride == 1 ? kKernel : kMoves ? 2 : (kKernel + 1) / 2 * 2;
+  static constexpr int At(int load) { return kStride == 1 ? load : load / 2 * 2 + load % 2 * kWidth; }
+  V Pixels(const float* row, int load) const {
+    if constexpr (kInside) return Kept(Load<V>(row + At(load)));
+    else return LoadMasked(row + At(load), masks_[load]);
+  }
+  template <int kColumn>
+  static void Move(V (&x)[kKernel]) {
+    if constexpr (kColumn < kKernel) {
+      x[kColumn] = Shift<kColumn / 2>(x[kColumn % 2], x[kColumn % 2]);
+      Move<kColumn + 1>(x);
+    }
+  }
+  Mask<V> masks_[kLoads];
+};
+
+// Adds a row to the outputs that are open, of which output o is in acc[(o + kFirst) % kOpen]: row kRow - o * kStride of the kernel.
+template <int kKernel, int kStride, int kRow, int kFirst, typename V, int kOpen, typename F>
+[[gnu::always_inline]] inline void AddStripRow(const V (&x)[kKernel], const F& weight, V (&acc)[kOpen]) {
+#pragma GCC unroll 8
+  for (int j = 0; j < kKernel; ++j) {
+#pragma GCC unroll 8
+    for (int o = 0; o < kOpen; ++o) {
+      const int i = kRow - o * kStride, at = (o + kFirst) % kOpen;
+      if (i >= 0 && i < kKernel) acc[at] = MulAdd(x[j], weight(i, j), acc[at]);
+    }
+  }
+}
+
+// Output columns x .. of `planes` planes from the first on.
+template <typename V, int kKernel, int kStride, bool kInside>
+void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
+  static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first row of the newest");
+  using Columns = StripColumns<V, kKernel, kStride, kInside>;
+  constexpr int kOpen = (kKernel - 1) / kStride + 1, kTaps = kKernel * kKernel, kWidth = Columns::kWidth;
+  // Larger kernels read their weights again and again.
+  constexpr bool kHeld = kKernel == 3;
+  constexpr Int<1> kChecked;
+  constexpr Int<0> kUnchecked;
+  const int64_t first = x * kStride - args.left, top = args.begin * kStride - args.top, pixels = args.pixels, width = args.width, height = args.height;
+  const int64_t written = pixels - x < Columns::kOutputs ? pixels - x : Columns::kOutputs;
+  const Columns columns(first, width);
+  const float low = args.low, high = args.high;
+  for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
+    const float* data = args.data + p * (1 + kTaps);
+    V held[kHeld ? kTaps : 1];
+#pragma GCC unroll 16
+    for (int t = 0; kHeld && t < kTaps; ++t) held[t] = Set<V>(data[1 + t]);
+    const auto weight = [&](int i, int j) {
+      if constexpr (kHeld) return held[i * kKernel + j];
+      else return Set<V>(data[1 + i * kKernel + j]);
+    };
+    int64_t row = top;
+    const float* in = args.in + (p * height + row) * width + first;
+    float* out = args.out + p * args.outPlane + x;
+    // What the first strip writes past its pixels, the next strip or row writes again; others write beyond theirs only where a later one does.
+    const float* end = x > 0 && x + kWidth > pixels ? out : args.whole ? args.out + args.planes * args.outPlane : args.out + p * args.outPlane + (args.end - args.begin) * pixels;
+    V acc[kOpen];
+#pragma GCC unroll 8
+    for (int o = 0; o < kOpen; ++o) acc[o] = Set<V>(data[0]);
+    const auto take = [&](auto checked, auto kernelRow, auto place) __attribute__((always_inline)) {
+      if (!decltype(checked)::value || (row >= 0 && row < height)) {
+        V read[kKernel];
+        columns.Read(in, read);
+        AddStripRow<kKernel, kStride, decltype(kernelRow)::value, decltype(place)::value>(read, weight, acc);
+      }
+      ++row;
+      in += width;
+    };
+    const auto complete = [&](auto place) __attribute__((always_inline)) {
+      V& done = acc[decltype(place)::value];
+      const V result = Min(Set<V>(high), Max(Set<V>(low), done));
+      if (out + kWidth <= end) Store(result, out);
+      else StoreFirst(result, out, written);
+      __builtin_prefetch(out + args.ahead, 1);
+      out += pixels;
+      done = Set<V>(data[0]);
+    };
+    const auto rotate = [&]() __attribute__((always_inline)) {
+      const V done = acc[0];
+#pragma GCC unroll 8
+      for (int o = 0; o + 1 < kOpen; ++o) acc[o] = acc[o + 1];
+      acc[kOpen - 1] = done;
+    };
+    // The first rows complete outputs that are not asked for.
+    int64_t y = args.begin + 1 - kOpen;
+    for (; y < args.begin; ++y) {
+      take(kChecked, Int<kKernel - 1>(), Int<0>());
+      acc[0] = Set<V>(data[0]);
+      rotate();
+      if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
+    }
+    const auto edge = [&]() __attribute__((always_inline)) {
+      take(kChecked, Int<kKernel - 1>(), Int<0>());
+      complete(Int<0>());
+      rotate();
+      if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
+      ++y;
+    };
+    while (y < args.end && row < 0) edge();
+    while (y + kOpen <= args.end && row + kOpen * kStride <= height) {
+      ForEach<0, kOpen>([&](auto place) __attribute__((always_inline)) {
+        take(kUnchecked, Int<kKernel - 1>(), place);
+        complete(place);
+        if constexpr (kStride == 2) take(kUnchecked, Int<kKernel - 2>(), Int<decltype(place)::value + 1>());
+      });
+      y += kOpen;
+    }
+    while (y < args.end) edge();
+  }
+}
+
+template <typename V, int kKernel, int kStride>
+inline void ForStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
+  const int64_t first = x * kStride - args.left;
+  if (first >= 0 && first + StripColumns<V, kKernel, kStride, true>::kReach <= args.width) PlaneStrip<V, kKernel, kStride, true>(args, firstPlane, planes, x);
+  else PlaneStrip<V, kKernel, kStride, false>(args, firstPlane, planes, x);
+}
+
+template <int kKernel, int kStride>
+void RunPlanes(const DepthwisePlanesArgs& args) {
+  constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, true>::kOutputs;
+  const int64_t most = 2048 / (args.height * args.width) + 1;
+  for (int64_t p = 0; p < args.planes; p += most) {
+    const int64_t planes = args.planes - p < most ? args.planes - p : most;
+    for (int64_t x = 0; x < args.pixels; x += kOutputs) {
+      const int64_t left = args.pixels - x;
+      // The last strip overlaps the one before.
+      if constexpr (kLanes > 8) {
+        constexpr int64_t kFew = StripColumns<Vec8, kKernel, kStride, true>::kOutputs;
+        if (left <= kFew) {
+          ForStrip<Vec8, kKernel, kStride>(args, p, planes, args.pixels < kFew ? 0 : args.pixels - kFew);
+          break;
+        }
+      }
+      ForStrip<Vec, kKernel, kStride>(args, p, planes, left < kOutputs && x > 0 ? args.pixels - kOutputs : x);
+    }
+  }
+}
+
+void DepthwisePlanes(const DepthwisePlanesArgs& args) {
+  switch (args.kernel * 2 + args.stride) {
+    case 3 * 2 + 1: return RunPlanes<3, 1>(args);
+    case 3 * 2 + 2: return RunPlanes<3, 2>(args);
+    case 5 * 2 + 1: return RunPlanes<5, 1>(args);
+    case 5 * 2 + 2: return RunPlanes<5, 2>(args);
+    case 7 * 2 + 1: return RunPlanes<7, 1>(args);
+    default: return RunPlanes<7, 2>(args);
+  }
+}
+
+}  // namespace
+}  // namespace xcorr::XCORR_ISA

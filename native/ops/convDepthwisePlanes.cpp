@@ -1,0 +1,89 @@
+// Depthwise conv2d of plain images (kernels/depthwisePlanes.h), for what comes as planes and is wanted as planes: a layer alone.
+//
+// A task is some planes, or a run of rows of one.
+#include <algorithm>
+#include <cmath>
+
+#include "convCost.h"
+
+namespace xcorr {
+namespace {
+
+class DepthwisePlanes : public ConvStep {
+ public:
+  explicit DepthwisePlanes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
+    const int64_t floats = std::max<int64_t>(1, out_.plane() * taps());
+    runs_ = std::clamp<int64_t>(std::max(floats / kTaskFloats, kFewTasks / out_.c), 1, out_.h);
+    planesPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(kTaskFloats / floats, 1, std::max<int64_t>(1, out_.c / kFewTasks));
+  }
+
+ protected:
+  int64_t packedFloats() const override { return out_.c * (1 + taps()); }
+
+  void Pack(const float* weight, const float* bias, float* to) const override {
+    for (int64_t c = 0; c < out_.c; ++c) {
+      *to++ = bias ? bias[c] : 0.0f;
+      to = std::copy_n(weight + c * taps(), taps(), to);
+    }
+  }
+
+  void RunImage(Team& team, const float* packed, const float* in, const float*, float* out, float*) const override {
+    const int64_t groups = (out_.c + planesPerTask_ - 1) / planesPerTask_;
+    team.Run(groups * runs_, [&](int64_t task, int) {
+      const int64_t first = task / runs_ * planesPerTask_;
+      const Range rows = Share(out_.h, runs_, task % runs_);
+      const Activation& fused = conv_.epilogue.fused;
+      DepthwisePlanesArgs args = {};
+      args.in = in + first * in_.plane();
+      args.height = in_.h;
+      args.width = in_.w;
+      args.top = conv_.padding.top;
+      args.left = conv_.padding.left;
+      args.kernel = static_cast<int>(conv_.kh);
+      args.stride = static_cast<int>(conv_.stride[0]);
+      args.data = packed + first * (1 + taps());
+      args.out = out + first * out_.plane() + rows.begin * out_.w;
+      args.outPlane = out_.plane();
+      args.pixels = out_.w;
+      args.begin = rows.begin;
+      args.end = rows.end;
+      args.planes = std::min(planesPerTask_, out_.c - first);
+      args.whole = runs_ == 1;
+      args.low = clips() ? fused.a : -INFINITY;
+      args.high = clips() ? fused.b : INFINITY;
+      args.ahead = out_.plane();
+      conv_.table.DepthwisePlanes(args);
+      if (fused.kind != ActivationKind::kNone && !clips()) conv_.table.UnaryRun({args.out, args.out, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
+    });
+  }
+
+ private:
+  int64_t taps() const { return conv_.kh * conv_.kw; }
+  // Limits are the kernel's; other activations go over what it has written.
+  bool clips() const { return conv_.epilogue.fused.kind == ActivationKind::kClip && !conv_.epilogue.fused.affine; }
+
+  // Multiply-adds of numbers that are worth a task: some 10 us.
+  static constexpr int64_t kTaskFloats = 400000, kFewTasks = 16;
+
+  int64_t runs_, planesPerTask_;
+};
+
+}  // namespace
+
+Reason AcceptsDepthwisePlanes(const Conv& c) {
+  if (c.groups == 1 || c.inPerGroup != 1 || c.outPerGroup != 1) return "more than one channel per group";
+  if (c.x.blocked || c.y.blocked) return "images in blocks";
+  if (c.hasResidual) return "a residual";
+  if (c.dilation[0] != 1 || c.dilation[1] != 1) return "dilation";
+  if (c.stride[0] != c.stride[1] || c.stride[0] > 2) return "strides other than 1 and 2";
+  return c.kh == c.kw && (c.kh == 3 || c.kh == 5 || c.kh == 7) ? "" : "a kernel that is not 3x3, 5x5 or 7x7";
+}
+
+double CostDepthwisePlanes(const Conv& c) {
+  const int64_t vecs = (c.y.w + c.table.lanes - 1) / c.table.lanes * c.y.h;
+  return 1.2 * static_cast<double>(vecs * c.y.c * c.kh * c.kw);
+}
+
+std::unique_ptr<ConvStep> MakeDepthwisePlanes(const Conv& conv) { return std::make_unique<DepthwisePlanes>(conv); }
+
+}  // namespace xcorr
