@@ -121,7 +121,7 @@ struct DepthwisePlanesArgs {
   const float* in;  // the first plane
   int64_t height, width;
   int64_t top, left;
-  int kernel;         // 3, 5 or 7
+  int kernel;         // 3 or 5; or 7, with a stride of 1
   int stride;         // 1 or 2
   const float* data;  // per plane: bias, weights
   float* out;         // row `begin` of the first plane

@@ -51,7 +51,8 @@ class DepthwisePlanes : public ConvStep {
       args.whole = runs_ == 1;
       args.low = clips() ? fused.a : -INFINITY;
       args.high = clips() ? fused.b : INFINITY;
-      args.ahead = out_.plane();
+      // Results rotate through memory that no cache holds: what comes next is asked for, with small planes some of them ahead.
+      args.ahead = std::max(out_.plane(), kAheadFloats);
       conv_.table.DepthwisePlanes(args);
       if (fused.kind != ActivationKind::kNone && !clips()) conv_.table.UnaryRun({args.out, args.out, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
     });
@@ -64,6 +65,7 @@ class DepthwisePlanes : public ConvStep {
 
   // Multiply-adds of numbers that are worth a task: some 10 us.
   static constexpr int64_t kTaskFloats = 400000, kFewTasks = 16;
+  static constexpr int64_t kAheadFloats = 1024;
 
   int64_t runs_, planesPerTask_;
 };
@@ -76,12 +78,14 @@ Reason AcceptsDepthwisePlanes(const Conv& c) {
   if (c.hasResidual) return "a residual";
   if (c.dilation[0] != 1 || c.dilation[1] != 1) return "dilation";
   if (c.stride[0] != c.stride[1] || c.stride[0] > 2) return "strides other than 1 and 2";
-  return c.kh == c.kw && (c.kh == 3 || c.kh == 5 || c.kh == 7) ? "" : "a kernel that is not 3x3, 5x5 or 7x7";
+  return c.kh == c.kw && (c.kh == 3 || c.kh == 5 || (c.kh == 7 && c.stride[0] == 1)) ? "" : "a kernel that is not 3x3, 5x5 or, with a stride of 1, 7x7";
 }
 
 double CostDepthwisePlanes(const Conv& c) {
-  const int64_t vecs = (c.y.w + c.table.lanes - 1) / c.table.lanes * c.y.h;
-  return 1.2 * static_cast<double>(vecs * c.y.c * c.kh * c.kw);
+  // With 16 lanes, half a vector is enough for 8 pixels.
+  const int64_t lanes = c.table.lanes, half = std::min(lanes, kBlock);
+  const double vecs = static_cast<double>((c.y.w + half - 1) / half * half * c.y.h) / static_cast<double>(lanes);
+  return 1.5 * vecs * static_cast<double>(c.y.c * c.kh * c.kw);
 }
 
 std::unique_ptr<ConvStep> MakeDepthwisePlanes(const Conv& conv) { return std::make_unique<DepthwisePlanes>(conv); }

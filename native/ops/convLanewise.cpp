@@ -153,7 +153,9 @@ Reason AcceptsSmallGroups(const Conv& c) {
 double CostDepthwise(const Conv& c) {
   const int64_t panels = (c.y.blocks + c.table.panelBlocks - 1) / c.table.panelBlocks;
   const double products = static_cast<double>(panels * c.y.plane() * c.kh * c.kw * c.inPerGroup);
-  return 1.5 * products + StreamCost(c.table, static_cast<double>(c.y.blocks * kBlock * c.kh * c.kw * c.inPerGroup));
+  // Plain images are brought into blocks and back.
+  const double moved = (c.x.blocked ? 0 : c.x.blockedFloats() / c.x.n) + (c.y.blocked ? 0 : c.y.blockedFloats() / c.y.n);
+  return 1.5 * products + StreamCost(c.table, static_cast<double>(c.y.blocks * kBlock * c.kh * c.kw * c.inPerGroup) + moved);
 }
 double CostSmallGroups(const Conv& c) { return CostDepthwise(c); }
 

@@ -77,7 +77,13 @@ inline XCORR_VEC_8 LoadFirst(const float* p, int64_t count, XCORR_VEC_8 otherwis
   const __m256i first = LanesBefore(count);
   return {_mm256_blendv_ps(otherwise.v, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first))};
 }
-inline void StoreFirst(XCORR_VEC_8 a, float* p, int64_t count) { _mm256_maskstore_ps(p, LanesBefore(count), a.v); }
+inline void StoreFirst(XCORR_VEC_8 a, float* p, int64_t count) {
+  if (count < 4) return _mm256_maskstore_ps(p, LanesBefore(count), a.v);
+  // Two halves that overlap: a masked store takes AMD's processors some 20 cycles.
+  const __m256i last = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int32_t>(count) - 4), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  _mm_storeu_ps(p, _mm256_castps256_ps128(a.v));
+  _mm_storeu_ps(p + count - 4, _mm256_castps256_ps128(_mm256_permutevar8x32_ps(a.v, last)));
+}
 
 // The lanes begin .. end - 1; the others are 0, and their memory is not touched.
 template <typename V>
