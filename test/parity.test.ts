@@ -98,6 +98,44 @@ convs.push(
   filter([1, 1, 5, 9], [3, 3], { padding: [20, 150] }),
   filter([1, 1, 20, 150], [1, 7], { padding: [0, 3] }),
 );
+/** Depthwise on planes as they are: strips of every width, windows that reach out on every side, every activation. */
+const strips: Case[] = Array.from({ length: 40 }, (_, i) => {
+  const [kernel, stride, dilation] = [
+    [3, 1, 1],
+    [3, 2, 1],
+    [5, 1, 1],
+    [5, 2, 1],
+    [7, 1, 1],
+    [3, 3, 1],
+    [3, 1, 2],
+  ][i % 7];
+  const padding = [i % 4, (i + 1) % 4, kernel * dilation, kernel * dilation - (i % 2)];
+  const options = { groups: 19, stride, padding, dilation };
+  return conv([1 + (i % 2), 19, 4 + (i % 5), i + 1], [19, 1, kernel, kernel], options);
+});
+for (const activation of [
+  F.relu,
+  F.relu6,
+  F.leakyRelu,
+  F.sigmoid,
+  F.hardsigmoid,
+  F.hardswish,
+  F.silu,
+  F.tanh,
+  F.elu,
+  F.mish,
+  F.gelu,
+  F.softplus,
+])
+  strips.push({
+    name: `depthwise conv2d, then ${activation.name}`,
+    inputs: [
+      [1, 17, 9, 21],
+      [17, 1, 3, 3],
+    ],
+    run: (x, w) => activation(F.conv2d(x, w, { groups: 17, padding: 1 })),
+    exact: false,
+  });
 /** Sizes at and around those of Winograd's tiles and blocks. Its transforms round, so integers do not come out exactly. */
 const winograd: Case[] = [
   [
@@ -308,7 +346,7 @@ const pools: Case[] = [
     mixes: height >= 5,
   })),
 ];
-const cases = [...convs, ...winograd, ...pools];
+const cases = [...convs, ...strips, ...winograd, ...pools];
 
 for (const { isa, available } of nativeIsas()) {
   describe.runIf(available)(`native:${isa}`, () => {

@@ -1,8 +1,9 @@
 // conv2d: the list of algorithms, and what surrounds them all.
 //
 //   planes      few channels, in plain images: vectors of pixels, no blocks
-//   depthwisePlanes  one input channel per output channel, in plain images: vectors of pixels
-//   depthwise   one input channel per output channel: every lane of a block of 8 channels has weights of its own
+//   depthwisePlanes
+//               one input channel per output channel, in plain images: vectors of pixels as well
+//   depthwise   the same in blocks: every lane of a block of 8 channels has weights of its own
 //   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups

@@ -174,7 +174,7 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
         : "prefers",
 };
 
-/** There are kernels for plain images as for blocks: no reorder pays. */
+/** There are kernels for plain images and for blocks; a reorder takes longer than either. */
 const isDepthwise = ({ shape: [, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean =>
   inPerGroup === 1 && attrs.groups > 1 && !attrs.residual;
 
