@@ -17,7 +17,7 @@ const BY_DESIGN = [
     "the constants of an exponential, some of which are read from memory either way",
   ],
   [
-    /avx2::PlaneStrip</,
+    /avx2::.*PlaneStrip</,
     "weights, masks and limits beyond 16 registers, once per row of a strip; a third of its loads either way",
   ],
   [/UnaryRun/, "the last numbers, fewer than a vector, once per call"],
