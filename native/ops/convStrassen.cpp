@@ -64,7 +64,12 @@ class Strassen : public ConvStep, public ConvByParts {
       : ConvStep(conv, false, Copy::kPicked), plane_(in_.plane()), inHalf_(in_.blocks / 2), outHalf_((out_.blocks + 1) / 2), steps_(inHalf_ * kBlock),
         cut_(CutPixels(conv)) {
     const int64_t both = out_.blocks / 2;
-    for (int64_t b = 0; b < both; b += panels_.back().blocks) AddPanel(b, PanelBlocks(conv_.table, both - b), true);
+    // Of an odd number of panels, the one in the middle in halves, where these are as fast: two threads then have as much to do.
+    const int64_t wide = conv_.table.tileBlocks, middle = wide > 2 && cut_.panels % 2 == 1 ? cut_.panels / 2 * wide : -1;
+    for (int64_t b = 0; b < both; b += panels_.back().blocks) {
+      const int64_t blocks = PanelBlocks(conv_.table, both - b);
+      AddPanel(b, blocks == wide && (b == middle || b == middle + wide / 2) ? wide / 2 : blocks, true);
+    }
     if (both < outHalf_) AddPanel(both, 1, false);
     for (int64_t c = 0; c < in_.blocks; ++c) inputTaps_.push_back(c * plane_ * kBlock);
     for (int64_t c = 0; c < inHalf_; ++c) sumTaps_.push_back(c * cut_.pairs * kBlock);
