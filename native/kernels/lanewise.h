@@ -86,7 +86,8 @@ class Finish {
 template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int kOpen, typename Load, typename Weight>
 [[gnu::always_inline]] inline void AddColumn(const LanewiseArgs& args, const Load& load, const Weight& weight, PanelVec (&acc)[kOpen][kRows]) {
   constexpr int kInRows = (kRows - 1) * kStride + kKernel;
-  for (int u = 0; u < (kPermuted ? args.units : 1); ++u) {
+  const float* weights = args.weights;
+  for (int u = 0; u < (kPermuted ? args.units : 1); ++u, weights += kKernel * kKernel * kPanelLanes) {
     PanelVec x[kInRows];
 #pragma GCC unroll 16
     for (int i = 0; i < kInRows; ++i) x[i] = kPermuted ? Permute(load(i), args.places + u * kPanelLanes) : load(i);
@@ -96,7 +97,7 @@ template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int 
       for (int o = 0; o < kOpen; ++o) {
         const int j = kColumn - o * kStride;
         if (j < 0 || j >= kKernel) continue;
-        const PanelVec w = weight(u, i * kKernel + j);
+        const PanelVec w = weight(weights, i * kKernel + j);
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r) acc[o][r] = MulAdd(x[r * kStride + i], w, acc[o][r]);
       }
@@ -124,9 +125,7 @@ void SlideRows(const LanewiseArgs& args) {
   PanelVec kept[kTaps];
 #pragma GCC unroll 16
   for (int t = 0; kKeepsWeights<kKernel, kPermuted> && t < kTaps; ++t) kept[t] = Load<PanelVec>(args.weights + t * kPanelLanes);
-  const auto weight = [&](int u, int t) {
-    return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(args.weights + (u * kTaps + t) * kPanelLanes);
-  };
+  const auto weight = [&](const float* weights, int t) { return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(weights + t * kPanelLanes); };
   const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond;
   const int64_t columns = args.columns, pixels = args.pixels;
   int64_t column = -args.left;

@@ -155,7 +155,7 @@ double CostDepthwise(const Conv& c) {
   const double products = static_cast<double>(panels * c.y.plane() * c.kh * c.kw * c.inPerGroup);
   // Plain images are brought into blocks and back.
   const double moved = (c.x.blocked ? 0 : c.x.blockedFloats() / c.x.n) + (c.y.blocked ? 0 : c.y.blockedFloats() / c.y.n);
-  return 1.5 * products + StreamCost(c.table, static_cast<double>(c.y.blocks * kBlock * c.kh * c.kw * c.inPerGroup) + moved);
+  return 1.2 * products + StreamCost(c.table, static_cast<double>(c.y.blocks * kBlock * c.kh * c.kw * c.inPerGroup) + moved);
 }
 double CostSmallGroups(const Conv& c) { return CostDepthwise(c); }
 
