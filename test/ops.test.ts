@@ -65,6 +65,12 @@ const binary: Case[] = [
 
 const cases: Readonly<Record<string, readonly Case[]>> = {
   conv2d: [{ inputs: [image, [5, 9, 3, 3], [5]], attrs: conv }],
+  pointwiseDepthwise: [
+    {
+      inputs: [image, [12, 9, 1, 1], [12], [12, 1, 3, 3], [12]],
+      attrs: { pointwise: { ...conv, padding: [0, 0, 0, 0] }, depthwise: { ...conv, groups: 12 } },
+    },
+  ],
   convTranspose2d: [
     { inputs: [image, [9, 4, 3, 3]], attrs: { ...conv, stride: [2, 2], outputPadding: [1, 0] } },
   ],

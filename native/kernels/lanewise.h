@@ -37,8 +37,10 @@ constexpr int kMostRows = 1;
 
 inline PanelVec LoadPanel(const float* p, ptrdiff_t second) { return LoadPanel(p, p + second); }
 
-// The compiler is not to know where an address comes from: it would keep one more for every number that is read from there.
-inline void Opaque(const float*& p) {
+// The compiler is not to know where an address comes from: it would keep one more for every number that is read from there, in vector registers if
+// no others are left.
+template <typename T>
+inline void Opaque(T*& p) {
 #if defined(__GNUC__)
   __asm__("" : "+r"(p));
 #else
@@ -46,8 +48,10 @@ inline void Opaque(const float*& p) {
 #endif
 }
 
-// What is done to sums before they are stored: the residual, and limits; other activations come later. Where there are no limits, they are infinite: what
-// lies between costs nothing beside multiply-adds, and a branch would.
+// Sums, a column and more stay in registers together: what follows does for all rows at once. With half as many, it goes row by row.
+constexpr bool kRowsTogether = kMostRows == 4;
+
+// What is done to sums before they are stored: the residual, and limits; other activations come later.
 constexpr float kNoLimits[2] = {-__builtin_inff(), __builtin_inff()};
 class Finish {
  public:
@@ -56,17 +60,24 @@ class Finish {
         clips_(a.activation.kind == ActivationKind::kClip && !a.activation.affine), low_(clips_ ? &a.activation.a : &kNoLimits[0]),
         high_(clips_ ? &a.activation.b : &kNoLimits[1]) {}
 
-  // y[r]: of row r, at `at` of each.
+  void OneRow(PanelVec y, int64_t at) const {
+    if (residual_) y = Add(y, LoadPanel(residual_ + at, second_));
+    if (clips_) y = Limited(y);
+    StoreFirst(y, out_ + at);
+    if (second_ != 0) StoreSecond(y, out_ + at + second_);
+  }
+
+  // y[r]: of row r, at `at` of each; not needed any more. Where there are no limits, they are infinite: what lies between costs nothing beside
+  // multiply-adds, and a branch would.
   template <int kRows>
-  void operator()(PanelVec (&y)[kRows], int64_t at) const {
+  void AllRows(PanelVec (&y)[kRows], int64_t at) const {
     if (residual_) {
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) y[r] = Add(y[r], LoadPanel(residual_ + at + r * outRow_, second_));
     }
-    const PanelVec low = Set<PanelVec>(*low_), high = Set<PanelVec>(*high_);
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) y[r] = Min(high, Max(low, y[r]));
     float* const to = out_ + at;
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) y[r] = Limited(y[r]);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) StoreFirst(y[r], to + r * outRow_);
     if (second_ == 0) return;
@@ -75,6 +86,8 @@ class Finish {
   }
 
  private:
+  PanelVec Limited(PanelVec y) const { return Min(Set<PanelVec>(*high_), Max(Set<PanelVec>(*low_), y)); }
+
   const float* residual_;
   float* out_;
   ptrdiff_t outRow_, second_;
@@ -107,7 +120,7 @@ template <int kRows, int kKernel, int kStride, bool kPermuted, int kColumn, int 
 
 // Whether all weights of a kernel stay in registers beside the sums and a column: of 3x3, in 32 registers.
 template <int kKernel, bool kPermuted>
-constexpr bool kKeepsWeights = kMostRows == 4 && kKernel == 3 && !kPermuted;
+constexpr bool kKeepsWeights = kRowsTogether && kKernel == 3 && !kPermuted;
 
 // A square kernel. kPermuted: of each unit of input channels in turn, the one that args.places names for a lane. kWhole: all rows of taps lie inside.
 template <int kRows, int kKernel, int kStride, bool kPermuted, bool kWhole>
@@ -122,21 +135,24 @@ void SlideRows(const LanewiseArgs& args) {
     first[i] = inside ? args.in + i * args.inRow : args.zeros;
     second[i] = inside ? first[i] + args.inSecond : args.zeros;
   }
+  const float *const *firsts = first, *const *seconds = second;
+  Opaque(firsts);
+  Opaque(seconds);
   PanelVec kept[kTaps];
 #pragma GCC unroll 16
   for (int t = 0; kKeepsWeights<kKernel, kPermuted> && t < kTaps; ++t) kept[t] = Load<PanelVec>(args.weights + t * kPanelLanes);
   const auto weight = [&](const float* weights, int t) { return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(weights + t * kPanelLanes); };
-  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond;
-  const int64_t columns = args.columns, pixels = args.pixels;
-  int64_t column = -args.left;
-  // Every third row has an address of its own, the others are reached from it: all of them would need more registers than there are.
+  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond, outRow = args.outRow;
+    int64_t column = -args.left;
+  // With many rows, every third has an address of its own, and the others are reached from it: the machine has 16 registers for addresses.
   const float* thirds[(kInRows + 2) / 3];
   const auto load = [&](int i) {
-    return kWhole ? LoadPanel(thirds[i / 3] + i % 3 * inRow, inSecond) : LoadPanel(first[i] + column * 8, second[i] + column * 8);
+    if (!kWhole) return LoadPanel(firsts[i] + column * 8, seconds[i] + column * 8);
+    return LoadPanel(kRowsTogether ? thirds[i / 3] + i % 3 * inRow : args.in + column * 8 + i * inRow, inSecond);
   };
   const auto moveTo = [&] {
 #pragma GCC unroll 8
-    for (int k = 0; kWhole && k < (kInRows + 2) / 3; ++k) {
+    for (int k = 0; kWhole && kRowsTogether && k < (kInRows + 2) / 3; ++k) {
       thirds[k] = args.in + column * 8 + 3 * k * inRow;
       Opaque(thirds[k]);
     }
@@ -149,22 +165,22 @@ void SlideRows(const LanewiseArgs& args) {
     for (int r = 0; r < kRows; ++r) acc[o][r] = Load<PanelVec>(args.bias);
   }
   // The first columns complete outputs that do not exist.
-  for (int64_t output = 1 - kOpen; output < pixels; ++output) {
-    if (column >= 0 && column < columns) {
+  for (int64_t output = 1 - kOpen; output < args.pixels; ++output) {
+    if (column >= 0 && column < args.columns) {
       moveTo();
       AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 1>(args, load, weight, acc);
     }
     ++column;
-    if (output >= 0) finish(acc[0], output * 8);
-    const PanelVec bias = Load<PanelVec>(args.bias);
+    if (kRowsTogether && output >= 0) finish.AllRows(acc[0], output * 8);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
+      if (!kRowsTogether && output >= 0) finish.OneRow(acc[0][r], r * outRow + output * 8);
 #pragma GCC unroll 8
       for (int o = 0; o + 1 < kOpen; ++o) acc[o][r] = acc[o + 1][r];
-      acc[kOpen - 1][r] = bias;
+      acc[kOpen - 1][r] = Load<PanelVec>(args.bias);
     }
     if constexpr (kStride == 2) {
-      if (column >= 0 && column < columns) {
+      if (column >= 0 && column < args.columns) {
         moveTo();
         AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 2>(args, load, weight, acc);
       }
@@ -195,10 +211,7 @@ inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, i
     }
   }
 #pragma GCC unroll 8
-  for (int p = 0; p < kPixels; ++p) {
-    PanelVec one[1] = {acc[p]};
-    finish(one, (output + p) * 8);
-  }
+  for (int p = 0; p < kPixels; ++p) finish.OneRow(acc[p], (output + p) * 8);
 }
 
 void AnyRow(const LanewiseArgs& args) {
@@ -231,11 +244,10 @@ inline void ForRows(const LanewiseArgs& args) {
 
 // Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others one.
 constexpr int MostRows(int kernel, int stride, bool permuted) {
-  const bool many = kMostRows == 4;  // registers
   if (kernel == 3) return kMostRows == 3 && (permuted || stride == 2) ? 2 : kMostRows;
   if (kMostRows == 1 || permuted) return 1;
-  if (kernel == 5) return many ? 4 : stride == 2 ? 1 : 2;
-  return kernel == 7 && stride == 1 && many ? 2 : 1;
+  if (kernel == 5) return kRowsTogether ? 4 : stride == 2 ? 1 : 2;
+  return kernel == 7 && stride == 1 && kRowsTogether ? 2 : 1;
 }
 int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
 

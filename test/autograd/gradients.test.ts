@@ -87,7 +87,7 @@ const without: Readonly<Record<string, string>> = {
   quantised:
     "quantizeLinear dequantizeLinear dynamicQuantizeLinear convInteger qlinearConv matmulInteger qlinearMatmul",
   "of inference, not of training":
-    "reorder maxUnpool2d resize lpPool2d lpPool3d conv3d convTranspose3d",
+    "reorder pointwiseDepthwise maxUnpool2d resize lpPool2d lpPool3d conv3d convTranspose3d",
   "norms other than batch norm":
     "instanceNorm groupNorm layerNorm localResponseNorm lpNormalize meanVarianceNorm",
   "rarely learned through": "cumSum reduceProd",
