@@ -28,6 +28,7 @@ struct ConvTileArgs {
   ptrdiff_t inPixel;      // from the input of one output pixel to that of the next
   const ptrdiff_t* taps;  // offsets from a pixel's input
   int64_t tapCount;
+  int64_t inAhead;        // taps by which a kernel may ask for its input ahead, into that of the tile behind it; 0 .. tapCount
   int unit;               // 8 or 1
   const float* weights;   // [tap][unit][blocks * 8]
   const float* prefetch;  // fetched into the nearer caches meanwhile, prefetchLines lines of 64 bytes per tap

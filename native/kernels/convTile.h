@@ -74,6 +74,7 @@ constexpr bool kAsksAhead = kLanes == 8;
 template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 void RunTile(const ConvTileArgs& args) {
   constexpr int kVecs = kBlocks * 8 / kLanes;
+  constexpr bool kAsks = kAsksAhead && kUnit == 8 && kInPixel == 8;
   constexpr bool kHalf = kBlocks * 8 > kVecs * kLanes;
   const ptrdiff_t inPixel = kInPixel > 0 ? kInPixel : args.inPixel;
   const float* listed[kPixels];
@@ -86,34 +87,61 @@ void RunTile(const ConvTileArgs& args) {
     for (int v = 0; v < kVecs; ++v) acc[i][v] = Load<Vec>(args.bias + v * kLanes);
     if constexpr (kHalf) half[i] = Load<Vec8>(args.bias + kVecs * kLanes);
   }
+  // What is added to the sums is asked for while they are made.
+  if (kAsks && args.residual) {
+#pragma GCC unroll 4
+    for (int b = 0; b < kBlocks; ++b) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kPixels * 8; i += 16) Prefetch(args.residual + b * args.outBlock + i);
+    }
+  }
   const float* w = args.weights;
   const float* next = args.prefetch;
   const ptrdiff_t* tap = args.taps;
-  for (int64_t t = args.tapCount; t > 0; --t, ++tap) {
-    const ptrdiff_t at = *tap;
-    const float* a = args.in + at;
-    if constexpr (kAsksAhead && kInPixel == 8) {
-      const float* soon = args.in + tap[t > 2 ? 2 : 0];
+  const ptrdiff_t* const end = tap + args.tapCount;
+  // One input of each pixel, of tap `at`, times a row of weights.
+  const auto take = [&](const float* a, ptrdiff_t at, const float* weights) {
+    Vec b[kVecs + 1];
+    Vec8 bHalf;
 #pragma GCC unroll 8
-      for (int i = 0; i < kPixels * 8; i += 16) Prefetch(soon + i);
-    }
-    for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
-    // Unrolled by more, GCC keeps accumulators on the stack.
-#pragma GCC unroll 4
-    for (int u = 0; u < kUnit; ++u) {
-      Vec b[kVecs + 1];
-      Vec8 bHalf;
-#pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(w + v * kLanes);
-      if constexpr (kHalf) bHalf = Load<Vec8>(w + kVecs * kLanes);
-      if constexpr (kAsksAhead && kInPixel == 8) Prefetch(w + 16 * kBlocks * 8);
-      w += kBlocks * 8;
+    for (int v = 0; v < kVecs; ++v) b[v] = Load<Vec>(weights + v * kLanes);
+    if constexpr (kHalf) bHalf = Load<Vec8>(weights + kVecs * kLanes);
 #pragma GCC unroll 16
-      for (int i = 0; i < kPixels; ++i) {
-        const float x = kInPixel == kListed ? listed[i][at + u] : a[i * inPixel + u];
+    for (int i = 0; i < kPixels; ++i) {
+      const float x = kInPixel == kListed ? listed[i][at] : a[i * inPixel];
 #pragma GCC unroll 8
-        for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(Set<Vec>(x), b[v], acc[i][v]);
-        if constexpr (kHalf) half[i] = MulAdd(Set<Vec8>(x), bHalf, half[i]);
+      for (int v = 0; v < kVecs; ++v) acc[i][v] = MulAdd(Set<Vec>(x), b[v], acc[i][v]);
+      if constexpr (kHalf) half[i] = MulAdd(Set<Vec8>(x), bHalf, half[i]);
+    }
+  };
+  if constexpr (kUnit == 1) {
+    // A tap is few instructions: two at a time, and nothing else in between.
+    for (int64_t line = args.prefetchLines * args.tapCount; line > 0; --line, next += 16) Prefetch(next);
+    for (; end - tap > 1; tap += 2, w += 2 * kBlocks * 8) {
+      take(args.in + tap[0], tap[0], w);
+      take(args.in + tap[1], tap[1], w + kBlocks * 8);
+    }
+    if (tap != end) take(args.in + *tap, *tap, w);
+  } else {
+    const ptrdiff_t* soon = tap + args.inAhead;
+    const float* soonIn = args.in;
+    for (; tap != end; ++tap) {
+      if constexpr (kAsks) {
+        if (soon == end) {
+          soon = args.taps;
+          soonIn += kPixels * 8;
+        }
+        const float* const asked = soonIn + *soon++;
+#pragma GCC unroll 8
+        for (int i = 0; i < kPixels * 8; i += 16) Prefetch(asked + i);
+      }
+      for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
+      const float* const a = args.in + *tap;
+      // Unrolled by more, GCC keeps accumulators on the stack.
+#pragma GCC unroll 4
+      for (int u = 0; u < kUnit; ++u, w += kBlocks * 8) {
+        if constexpr (kAsks) Prefetch(w + 16 * kBlocks * 8);
+        take(a + u, *tap + u, w);
       }
     }
   }
@@ -195,6 +223,8 @@ inline void ForStride(const ConvTileArgs& args) {
     ForPixels<TilePixels(kBlocks), kBlocks, 1, 1>(args);
   } else if (args.unit == 1 && args.inPixel == 2) {
     ForPixels<TilePixels(kBlocks), kBlocks, 1, 2>(args);
+  } else if (args.unit == 1 && args.inPixel == 8) {
+    ForPixels<TilePixels(kBlocks), kBlocks, 1, 8>(args);
   } else if (args.unit == 1) {
     ForPixels<TilePixels(kBlocks), kBlocks, 1, 0>(args);
   } else if (args.inAt) {

@@ -92,6 +92,9 @@ inline int64_t TilesOf(const KernelTable& t, int64_t blocks, int64_t pixels) {
   return (pixels + most - 1) / most;
 }
 
+// By how many of its taps a tile of pixels in a row asks for its input ahead: from the second cache, or from beyond it.
+inline int64_t InAhead(int64_t taps, bool far) { return std::min<int64_t>(taps, far ? 16 : 2); }
+
 // Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.
 class Ahead {
  public:

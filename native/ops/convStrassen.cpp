@@ -209,6 +209,7 @@ class Strassen : public ConvStep, public ConvByParts {
       else if (product.factor != kNone) x = in + (product.factor % 2 * inHalf_ * plane_ + (product.factor < kX21 ? pixels.first : pixels.second)) * kBlock;
       args.taps = product.factor < kS1 ? inputTaps_.data() : sumTaps_.data();
       args.tapCount = product.factor == kNone ? 0 : inHalf_;
+      args.inAhead = InAhead(args.tapCount, false);
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
       const bool keeps = product.keep != kNone;
       const Outputs& to = outputs[product.outs];
@@ -300,8 +301,8 @@ double CostStrassen(const Conv& c) {
   const int64_t steps = c.x.blocks / 2 * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
   const double sums = vectors * static_cast<double>(c.x.blocks / 2) * 28, outputs = vectors * static_cast<double>(outBlocks) * 36;
-  // Smaller tiles read their weights from the second cache more often.
-  const double products = (c.table.lanes > 8 ? 1 : 1.05) * static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
+  // Smaller tiles read their weights from the second cache more often, and that is of 512 KB where there is no more than AVX2.
+  const double products = (c.table.lanes > 8 ? 1 : 1.15) * static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
   return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }
 

@@ -45,7 +45,7 @@ class Tiles : public ConvStep, public ConvByParts {
     const Panel& panel = panels_[static_cast<size_t>(part)];
     const int64_t first = rows.begin * out_.w, last = rows.end * out_.w;
     Ahead ahead = NextPanel(part, packed, TilesOf(conv_.table, panel.blocks, last - first));
-    RunRow(panel, packed, &ahead, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
+    RunRow(panel, packed, &ahead, part == 0, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
   }
 
  protected:
@@ -76,14 +76,14 @@ class Tiles : public ConvStep, public ConvByParts {
       const int64_t parts = PartsOf(panels, runs.count);
       team.Run(panels * parts, [&](int64_t task, int) {
         const int64_t p = task / parts, part = task % parts;
-        RunPanel(runs, runs.count * part / parts, runs.count * (part + 1) / parts, p, data, in, residual, out);
+        RunPanel(runs, runs.count * part / parts, runs.count * (part + 1) / parts, p, inputBytes > near || p == 0, data, in, residual, out);
       });
       return;
     }
     const int64_t parts = PartsOf(runs.count, panels);
     team.Run(runs.count * parts, [&](int64_t task, int) {
       const int64_t run = task / parts, part = task % parts;
-      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) RunPanel(runs, run, run + 1, p, data, in, residual, out);
+      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) RunPanel(runs, run, run + 1, p, p == panels * part / parts, data, in, residual, out);
     });
   }
 
@@ -91,7 +91,7 @@ class Tiles : public ConvStep, public ConvByParts {
   void RunStem(Team& team, const float* data, const float* in, const float* residual, float* out) const {
     const Runs runs = CutRows();
     const auto runPanels = [&](int64_t run, const float* from) {
-      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, data, from, residual, out);
+      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, false, data, from, residual, out);
     };
     team.Run(runs.count, [&](int64_t run, int) {
       if (inPlace()) {
@@ -148,26 +148,27 @@ class Tiles : public ConvStep, public ConvByParts {
   }
 
   // One panel on runs firstRun .. lastRun - 1.
-  void RunPanel(const Runs& runs, int64_t firstRun, int64_t lastRun, int64_t p, const float* data, const float* in, const float* residual, float* out) const {
+  void RunPanel(const Runs& runs, int64_t firstRun, int64_t lastRun, int64_t p, bool far, const float* data, const float* in, const float* residual, float* out) const {
     const Panel& panel = panels_[static_cast<size_t>(p)];
     const int64_t begin = runs.units * firstRun / runs.count, end = runs.units * lastRun / runs.count;
     if (runs.flat) {
       const int64_t tile = conv_.table.tilePixels, first = begin * tile, last = std::min(runs.width, end * tile);
       Ahead ahead = NextPanel(p, data, TilesOf(conv_.table, panel.blocks, last - first));
-      RunRow(panel, data, &ahead, in, residual, {out, out_.plane() * kBlock}, 0, first, last);
+      RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, 0, first, last);
       return;
     }
     Ahead ahead = NextPanel(p, data, (end - begin) * TilesOf(conv_.table, panel.blocks, runs.width));
-    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
+    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
   }
 
   // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
-  void RunRow(const Panel& panel, const float* data, Ahead* ahead, const float* in, const float* residual, InBlocks<float> out, int64_t y, int64_t begin,
+  void RunRow(const Panel& panel, const float* data, Ahead* ahead, bool far, const float* in, const float* residual, InBlocks<float> out, int64_t y, int64_t begin,
               int64_t end) const {
     ConvTileArgs args = {};
     args.inPixel = (kind_ == Kind::kPointwise ? 1 : conv_.stride[1]) * shape_.pixel;
     args.taps = taps_.data() + panel.taps;
     args.tapCount = panel.tapCount;
+    args.inAhead = InAhead(panel.tapCount, far);
     args.unit = unit_;
     args.weights = data + panel.weights;
     args.bias = data + panel.bias;

@@ -128,6 +128,7 @@ class Phases : public ConvStep {
           args.inPixel = kBlock;
           args.taps = taps.data();
           args.tapCount = static_cast<int64_t>(taps.size());
+          args.inAhead = InAhead(args.tapCount, false);
           args.unit = kBlock;
           args.weights = weights;
           args.bias = packed + panel.data;

@@ -67,6 +67,7 @@ class Scattered : public ConvStep {
     args.inPixel = kBlock;
     args.taps = taps_.data();
     args.tapCount = in_.blocks;
+    args.inAhead = InAhead(args.tapCount, false);
     args.unit = kBlock;
     args.weights = data + panel.lanes;
     args.bias = data;

@@ -208,6 +208,7 @@ class Winograd : public ConvStep {
         const Product& product = weights_.products()[static_cast<size_t>(i)];
         args.taps = taps_.data() + product.begin;
         args.tapCount = product.taps;
+        args.inAhead = InAhead(args.tapCount, false);
         args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
         Ahead ahead = NextWeights(p, i, packed, parts);
         for (int64_t part = 0; part < parts; ++part) {
