@@ -1,6 +1,6 @@
 /**
  * Network: a model, compiled. Takes named tensors, gives named tensors. Plans are made for each set of input shapes when it is first
- * seen, and a few are kept.
+ * seen, or by load if the model allows no other, and a few are kept.
  */
 import type { Program, StepProfile, StepReport } from "./core/backend.js";
 import {
@@ -92,7 +92,8 @@ export class Network {
 
   /**
    * Runs the network off the event loop. The inputs are copied before this returns, so they may be changed at once.
-   * (The first run with new shapes also makes a plan, on the calling thread; call explain() first to have it ready.)
+   * (The first run with new shapes also makes a plan, on the calling thread; call explain() first to have it ready. load() has made that of a model
+   * that fixes its sizes.)
    *
    * @throws {ShapeError | TensorError | OptionError} if the feeds do not fit the inputs
    * @throws {DisposedError} after dispose()
@@ -203,14 +204,30 @@ export class Network {
       }
       return found;
     }
-    const loaded = this.load(inputs, wanted);
+    const loaded = this.planOf(this.source.build(inputs), inputs, wanted);
     this.plans.push(loaded);
     if (this.plans.length > MAX_PLANS) this.plans.shift()?.program.dispose();
     return loaded;
   }
 
-  private load(inputs: readonly Tensor[], wanted: readonly string[] | undefined): Loaded {
-    const { graph, baked } = this.source.build(inputs);
+  /**
+   * Makes the plan of a model that fixes the sizes of all its inputs, before anybody runs it; unless the plan would hold for some data only.
+   *
+   * @internal
+   */
+  prepareFixed(): void {
+    const fixed = this.inputs.every(({ shape }) => shape.every((n) => typeof n === "number"));
+    if (!fixed) return;
+    const inputs = this.inputs.map(({ shape, dtype }) => Tensor.zeros(shape as number[], dtype));
+    const built = this.source.build(inputs);
+    if (built.baked.length === 0) this.plans.push(this.planOf(built, inputs, undefined));
+  }
+
+  private planOf(
+    { graph, baked }: ReturnType<GraphSource["build"]>,
+    inputs: readonly Tensor[],
+    wanted: readonly string[] | undefined,
+  ): Loaded {
     if (wanted) {
       const values = graph.values();
       graph.outputs = wanted.map((name) => {

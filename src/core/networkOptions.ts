@@ -29,9 +29,15 @@ export interface NetworkOptions {
   readonly tune?: boolean;
 }
 
-/** @throws {OptionError | AddonError} if the request cannot be met; `where` is who was asked */
-export function readNetworkRequest(where: string, request: NetworkRequest): NetworkOptions {
-  checkOptions(where, request, ["backend", "isa", "threads", "optimize", "winograd", "tune"]);
+const KNOWN = ["backend", "isa", "threads", "optimize", "winograd", "tune"];
+
+/** @throws {OptionError | AddonError} if the request cannot be met; `where` is who was asked, and knows `more` options */
+export function readNetworkRequest(
+  where: string,
+  request: NetworkRequest,
+  more: readonly string[] = [],
+): NetworkOptions {
+  checkOptions(where, request, [...KNOWN, ...more]);
   const { backend, isa, threads, optimize = true, winograd = "auto", tune = false } = request;
   return {
     threads: threads === undefined ? undefined : readInt(where, "threads", threads, 1, 256),

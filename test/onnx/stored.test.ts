@@ -91,3 +91,25 @@ it("a stored tensor reads its elements when they are asked for, and keeps them i
   expect([...scaled.data]).toEqual([2, 4, 6, 40, 50, 60]);
   expect([...scaledTensor(tensor, Float64Array.of(3)).data]).toEqual([3, 6, 9, 12, 15, 18]);
 });
+
+it.each([
+  { name: "a model that fixes its sizes is packed before load resolves", packed: true },
+  { name: "unless that is not wanted", options: { prepare: false }, packed: false },
+  { name: "or sizes are free", dynamicBatch: true, packed: false },
+])("$name", async ({ options, dynamicBatch = false, packed }) => {
+  const layers = [new nn.Conv2d(32, 64, 3), new nn.Flatten(), new nn.Linear(3136, 10)];
+  const model = toOnnx(new nn.Sequential(...layers), x, { dynamicBatch });
+  const wanted = output(await load(model.slice()), x);
+  const net = await load(model, options);
+  // Against the rules: shows when weights are read.
+  model.fill(0);
+  const same = output(net, x).data.every((value, i) => value === wanted.data[i]);
+  expect(same).toBe(packed);
+});
+
+it("prepare is true or false", async () => {
+  const wrong = "yes" as unknown as boolean;
+  await expect(load(bytes, { prepare: wrong })).rejects.toThrow(
+    'load: expected true or false for "prepare"',
+  );
+});

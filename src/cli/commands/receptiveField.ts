@@ -105,7 +105,7 @@ export async function receptiveFieldCommand(
   model: string,
   options: ReceptiveFieldOptions,
 ): Promise<void> {
-  using net = await load(model);
+  using net = await load(model, { prepare: false });
   const photo = options.photo ? await readPhoto(net, options.photo, options) : undefined;
   const [height, width] = (options.size ?? "224x224").split("x").map(Number);
   const shape = net.inputs[0].shape.map((n, axis) =>

@@ -97,7 +97,7 @@ export async function visualize(
   image: string,
   options: VisualizeOptions,
 ): Promise<void> {
-  using net = await load(model);
+  using net = await load(model, { prepare: false });
   const photo = await readPhoto(net, image, options);
   using writer = new SummaryWriter(options.logdir);
   const layers = await withProgress("recording", () => record(writer, net, photo, options));
