@@ -339,7 +339,9 @@ double CostOf(const Conv& c, int m) {
   const double in = static_cast<double>(tiles * c.x.blocks * kBlock) / c.table.lanes * static_cast<double>(products) / static_cast<double>(coefficients) *
                     TransformCost(rows, columns, rows.n, columns.n);
   const double out = static_cast<double>(tiles * ((c.y.blocks * kBlock + c.table.lanes - 1) / c.table.lanes)) * TransformCost(rows, columns, rows.m, columns.m);
-  const double multiply = static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, WholeVectors(c.table, Blocks(c.outPerGroup)), tiles, steps);
+  // Products of few channels are short, and what surrounds them takes as long on AVX2, whose tiles are small.
+  const double around = c.inPerGroup < kBlock && c.table.lanes == kBlock ? 1.5 : 1;
+  const double multiply = around * static_cast<double>(c.groups * coefficients) * PanelsCost(c.table, WholeVectors(c.table, Blocks(c.outPerGroup)), tiles, steps);
   return in + out + multiply + StreamCost(c.table, static_cast<double>(products * channels * c.y.c));
 }
 

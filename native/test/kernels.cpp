@@ -42,7 +42,7 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   const ptrdiff_t outBlock = pixels * 8 + 8;
   const std::vector<float> add = Fill(static_cast<size_t>(outBlock * blocks));
   std::vector<float> out(static_cast<size_t>(outBlock * blocks), kGuard);
-  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, nullptr, nullptr, blocks, {}};
+  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, pixels % (taps + 1), unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, nullptr, nullptr, blocks, {}};
   // The same pixels, named one by one.
   std::vector<ptrdiff_t> inAt, outAt;
   for (int i = 0; i < pixels; ++i) {
