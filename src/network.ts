@@ -46,6 +46,9 @@ const RUN_SYNC_OPTIONS = ["outputs"];
 /** Plans kept per network; a service sees few shapes, and each plan holds packed weights. */
 const MAX_PLANS = 8;
 
+/** Numbers in all inputs of a plan that is made before anybody has such inputs; what a hostile file asks for is not taken on its word. */
+const MOST_PREPARED = 2 ** 26;
+
 interface Loaded {
   /** What it was made for. */
   readonly shapes: readonly (readonly number[])[];
@@ -216,8 +219,12 @@ export class Network {
    * @internal
    */
   prepareFixed(): void {
-    const fixed = this.inputs.every(({ shape }) => shape.every((n) => typeof n === "number"));
-    if (!fixed) return;
+    let elements = 0;
+    for (const { shape } of this.inputs) {
+      if (!shape.every((n) => typeof n === "number")) return;
+      elements += shape.reduce((product: number, n) => product * Number(n), 1);
+    }
+    if (elements > MOST_PREPARED) return;
     const inputs = this.inputs.map(({ shape, dtype }) => Tensor.zeros(shape as number[], dtype));
     const built = this.source.build(inputs);
     if (built.baked.length === 0) this.plans.push(this.planOf(built, inputs, undefined));

@@ -5,6 +5,8 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { expect, it } from "vitest";
+import { resolveBackend } from "../src/core/dispatch.js";
+import { Graph } from "../src/graph/graph.js";
 import {
   compile,
   DisposedError,
@@ -14,6 +16,7 @@ import {
   Tensor,
   TensorError,
 } from "../src/index.js";
+import { Network } from "../src/network.js";
 import { load } from "../src/onnx/index.js";
 import { expectClose } from "./support/compare.js";
 
@@ -189,3 +192,21 @@ it.runIf(existsSync(dist))(
   },
   60_000,
 );
+
+it("no plan is made ahead for inputs that a model only claims to have", () => {
+  const sizes: number[] = [];
+  const source = (shape: number[]) => ({
+    inputs: [{ name: "x", dtype: "float32" as const, shape }],
+    outputs: [],
+    build: (inputs: readonly Tensor[]) => {
+      sizes.push(inputs[0].size);
+      return { graph: new Graph(), baked: [0] };
+    },
+  });
+  for (const side of [200_000, 8192, 8]) {
+    const net = new Network(source([1, 3, side, side]), { backend: resolveBackend({}) });
+    net.prepareFixed();
+    net.dispose();
+  }
+  expect(sizes).toEqual([192]);
+});
