@@ -64,7 +64,7 @@ export async function inspect(
   image: string | undefined,
   options: InspectOptions,
 ): Promise<void> {
-  using net = await load(model, { optimize: !options.raw });
+  using net = await load(model, { optimize: !options.raw, prepare: false });
   if (image !== undefined) return await inspectPhoto(net, model, image, options);
   if (options.html)
     throw new OptionError(
