@@ -288,10 +288,10 @@ class Strassen : public ConvStep, public ConvByParts {
 Reason AcceptsStrassen(const Conv& c) {
   if (!c.winograd) return "switched off";
   if (!c.constantWeight) return "weights that change";
-  // AVX2 multiplies as fast as second caches of 512 KB, as most of its machines have, bring the sums.
-  if (c.table.lanes == kBlock) return "8 lanes, which wait for its sums";
   if (c.kh != 1 || c.kw != 1 || c.padding.any()) return "kernel larger than 1x1, or padding";
   if (c.groups != 1) return "groups";
+  // AVX2 multiplies as fast as second caches of 512 KB, as most of its machines have, bring the sums.
+  if (c.table.lanes == kBlock) return "8 lanes, which wait for its sums";
   if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";
   if (c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 output channels, or one pixel";
   const Cut cut = CutPixels(c);
