@@ -14,7 +14,7 @@ import {
 } from "./core/errors.js";
 import type { NetworkOptions } from "./core/networkOptions.js";
 import { checkOptions, nearest } from "./core/options.js";
-import { sameShape } from "./core/shape.js";
+import { sameShape, sizeOf } from "./core/shape.js";
 import { checkData, Tensor } from "./core/tensor.js";
 import type { Graph, GraphSource, ValueInfo } from "./graph/graph.js";
 import { optimize } from "./graph/passes/index.js";
@@ -222,7 +222,7 @@ export class Network {
     let elements = 0;
     for (const { shape } of this.inputs) {
       if (!shape.every((n) => typeof n === "number")) return;
-      elements += shape.reduce((product: number, n) => product * Number(n), 1);
+      elements += sizeOf(shape as number[]);
     }
     if (elements > MOST_PREPARED) return;
     const inputs = this.inputs.map(({ shape, dtype }) => Tensor.zeros(shape as number[], dtype));

@@ -67,7 +67,7 @@ inline void Prefetch(const float* p) {
 // compile time becomes part of the addresses).
 constexpr int kListed = -1;
 
-// Whether tiles of pixels in a row ask for their own numbers ahead: weights by 16 steps, inputs by two taps. On AVX2, weights of more than 32 KB come from
+// Whether tiles of pixels in a row ask for their own numbers ahead: weights by 16 steps, inputs by args.inAhead taps. On AVX2, weights of more than 32 KB come from
 // the second cache again for every 6 pixels, at 75 % of peak without and 92 % with (1x1, 1024 -> 256, 14x14). On AVX-512, for every 14, nothing changes.
 constexpr bool kAsksAhead = kLanes == 8;
 

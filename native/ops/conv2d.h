@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "convByParts.h"
+#include "convTaps.h"
 #include "epilogue.h"
 #include "layout.h"
 #include "op.h"
@@ -91,9 +92,6 @@ inline int64_t TilesOf(const KernelTable& t, int64_t blocks, int64_t pixels) {
   const int64_t most = t.TilePixels(static_cast<int>(blocks));
   return (pixels + most - 1) / most;
 }
-
-// By how many of its taps a tile of pixels in a row asks for its input ahead: from the second cache, or from beyond it.
-inline int64_t InAhead(int64_t taps, bool far) { return std::min<int64_t>(taps, far ? 16 : 2); }
 
 // Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.
 class Ahead {

@@ -207,9 +207,7 @@ class Strassen : public ConvStep, public ConvByParts {
       const float* x = in;
       if (product.factor >= kS1) x = sums + (product.factor - kS1) * sumStep();
       else if (product.factor != kNone) x = in + (product.factor % 2 * inHalf_ * plane_ + (product.factor < kX21 ? pixels.first : pixels.second)) * kBlock;
-      args.taps = product.factor < kS1 ? inputTaps_.data() : sumTaps_.data();
-      args.tapCount = product.factor == kNone ? 0 : inHalf_;
-      args.inAhead = InAhead(args.tapCount, false);
+      SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), product.factor == kNone ? 0 : inHalf_);
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
       const bool keeps = product.keep != kNone;
       const Outputs& to = outputs[product.outs];
@@ -257,8 +255,7 @@ class Strassen : public ConvStep, public ConvByParts {
   void RunDirectly(const Pixels& pixels, const Panel& panel, const float* packed, const float* in, const Outputs (&outputs)[2]) const {
     ConvTileArgs args = TileArgs(panel);
     args.outPixel = kBlock;
-    args.taps = inputTaps_.data();
-    args.tapCount = in_.blocks;
+    SetTaps(&args, inputTaps_.data(), in_.blocks);
     args.activation = conv_.epilogue.fused;
     const int64_t end = pixels.second + pixels.pairs, most = conv_.table.TilePixels(args.blocks);
     for (int half = 0; half < (panel.both ? 2 : 1); ++half) {

@@ -83,7 +83,8 @@ class Tiles : public ConvStep, public ConvByParts {
     const int64_t parts = PartsOf(runs.count, panels);
     team.Run(runs.count * parts, [&](int64_t task, int) {
       const int64_t run = task / parts, part = task % parts;
-      for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; ++p) RunPanel(runs, run, run + 1, p, p == panels * part / parts, data, in, residual, out);
+      const Range some = Share(panels, parts, part);
+      for (int64_t p = some.begin; p < some.end; ++p) RunPanel(runs, run, run + 1, p, p == some.begin, data, in, residual, out);
     });
   }
 
@@ -166,9 +167,7 @@ class Tiles : public ConvStep, public ConvByParts {
               int64_t end) const {
     ConvTileArgs args = {};
     args.inPixel = (kind_ == Kind::kPointwise ? 1 : conv_.stride[1]) * shape_.pixel;
-    args.taps = taps_.data() + panel.taps;
-    args.tapCount = panel.tapCount;
-    args.inAhead = InAhead(panel.tapCount, far);
+    SetTaps(&args, taps_.data() + panel.taps, panel.tapCount, far);
     args.unit = unit_;
     args.weights = data + panel.weights;
     args.bias = data + panel.bias;

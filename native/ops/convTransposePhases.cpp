@@ -126,9 +126,7 @@ class Phases : public ConvStep {
           }
           ConvTileArgs args = {};
           args.inPixel = kBlock;
-          args.taps = taps.data();
-          args.tapCount = static_cast<int64_t>(taps.size());
-          args.inAhead = InAhead(args.tapCount, false);
+          SetTaps(&args, taps.data(), static_cast<int64_t>(taps.size()));
           args.unit = kBlock;
           args.weights = weights;
           args.bias = packed + panel.data;

@@ -65,9 +65,7 @@ class Scattered : public ConvStep {
   void RunRow(const Panel& panel, const float* data, const float* in, float* products) const {
     ConvTileArgs args = {};
     args.inPixel = kBlock;
-    args.taps = taps_.data();
-    args.tapCount = in_.blocks;
-    args.inAhead = InAhead(args.tapCount, false);
+    SetTaps(&args, taps_.data(), in_.blocks);
     args.unit = kBlock;
     args.weights = data + panel.lanes;
     args.bias = data;

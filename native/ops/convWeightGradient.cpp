@@ -69,8 +69,7 @@ void RunTile(const WeightGradient& w, int64_t panel, int64_t c, int64_t i, int64
   ConvTileArgs args = {};
   args.in = x + (group * w.perGroup + c) * w.plane + i * w.dilation[0] * w.row + j * w.dilation[1];
   args.inPixel = w.alongColumns() ? w.dilation[1] : w.plane;
-  args.taps = w.taps.data();
-  args.tapCount = static_cast<int64_t>(w.taps.size());
+  SetTaps(&args, w.taps.data(), static_cast<int64_t>(w.taps.size()));
   args.unit = 1;
   args.weights = packed;
   args.bias = kZeros;

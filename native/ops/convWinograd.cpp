@@ -206,9 +206,7 @@ class Winograd : public ConvStep {
       args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
       for (int64_t i = 0; i < coefficients_; ++i) {
         const Product& product = weights_.products()[static_cast<size_t>(i)];
-        args.taps = taps_.data() + product.begin;
-        args.tapCount = product.taps;
-        args.inAhead = InAhead(args.tapCount, false);
+        SetTaps(&args, taps_.data() + product.begin, product.taps);
         args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
         Ahead ahead = NextWeights(p, i, packed, parts);
         for (int64_t part = 0; part < parts; ++part) {
@@ -274,8 +272,7 @@ class Winograd : public ConvStep {
   void RunDirectly(Range tiles, const Panel& panel, const float* packed, float* patch, const float* in, const float* residual, float* out) const {
     ConvTileArgs args = {};
     args.inPixel = columns_.stride * kBlock;
-    args.taps = patchTaps_.data();
-    args.tapCount = static_cast<int64_t>(patchTaps_.size());
+    SetTaps(&args, patchTaps_.data(), static_cast<int64_t>(patchTaps_.size()));
     args.unit = kBlock;
     args.weights = packed + panel.direct;
     args.bias = packed + panel.bias;

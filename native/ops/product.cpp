@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../runtime/arena.h"
+#include "convTaps.h"
 #include "epilogue.h"
 #include "functionStep.h"
 #include "layout.h"
@@ -43,8 +44,7 @@ struct Product {
       ConvTileArgs args = {};
       const int64_t blocks = PanelBlocks(p), first = PanelFirst(p);
       args.inPixel = aRow;
-      args.taps = taps;
-      args.tapCount = depth / unit;
+      SetTaps(&args, taps, depth / unit);
       args.unit = unit;
       args.bias = packed + p * PanelFloats();
       args.weights = args.bias + blocks * kBlock;
