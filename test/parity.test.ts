@@ -480,6 +480,34 @@ for (const { isa, available } of nativeIsas()) {
       },
     );
 
+    it("Winograd's tiles in several blocks that threads share give what the sums as they stand do", () => {
+      const x = integers([1, 232, 35, 38], 1);
+      x.data[(2 * 35 + 30) * 38 + 5] = Number.NaN;
+      const w = integers([300, 232, 3, 3], 2);
+      const results = (
+        [
+          ["auto", 1],
+          ["auto", 3],
+          ["off", 1],
+        ] as const
+      ).map(([winograd, threads]) => {
+        const net = compile((t) => F.conv2d(t, w, { padding: 1 }), x, {
+          backend: "native",
+          isa,
+          threads,
+          winograd,
+        });
+        const { steps } = net.explain({ input: x });
+        expect(steps.some(({ algorithm }) => algorithm === "winograd4")).toBe(winograd === "auto");
+        const { output } = net.runSync({ input: x });
+        net.dispose();
+        return output;
+      });
+      const [one, three, directly] = results as [Tensor, Tensor, Tensor];
+      expect(three.data).toEqual(one.data);
+      expectClose(one, directly, { rtol: 1e-5, atol: 1e-5 }, magnitude(directly));
+    });
+
     it.skipIf(isa === "avx2").each([
       { name: "odd numbers of pixels and of blocks", shape: [1, 512, 13, 13], outs: 1000 },
       { name: "stride", shape: [1, 512, 27, 29], outs: 1024, options: { stride: 2 } },

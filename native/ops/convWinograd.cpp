@@ -7,7 +7,8 @@
 //   M[i][tile][o]  for each panel of output channels and each i, a product of V[i] and the transformed weights, by the tile kernel
 //   out            M transformed back, with bias, residual and activation
 //
-// With many blocks a task is a block; with few, the threads first share the transforms, then the panels.
+// A task is a block. Where that would bring the weights from afar too often, blocks are larger, and the threads share each of them: first the transforms,
+// then the panels.
 //
 // A value that is not finite would spread over its tile, and huge ones can overflow in the transforms: when that shows in the results, the block is
 // done again directly.
@@ -29,63 +30,43 @@ class Winograd : public ConvStep {
   Winograd(const Conv& conv, int m)
       : ConvStep(conv, false, Copy::kNone), rows_(AxisOf(conv, 0, m)), columns_(AxisOf(conv, 1, m)), weights_(conv, rows_, columns_),
         coefficients_(rows_.n * columns_.n), tiles_(rows_.tiles() * columns_.tiles()) {
-    const int64_t tile = conv.table.tilePixels, mTile = coefficients_ * conv.table.tileBlocks * kBlock;
-    // V and M of a block fill less than half of the cache; the weights stream through the rest.
-    int64_t most = TilesThatFit(rows_.products() * columns_.products() * in_.blocks * kBlock + mTile, std::max<int64_t>(1, 48 / tile));
-    while (most > tile && tiles_ / most < kManyBlocks) most -= tile;
-    // With few blocks, V comes from afar for each panel anyway, and the weights once if M alone fits.
-    if (tiles_ <= (kManyBlocks - 1) * most) most = TilesThatFit(mTile, kManyBlocks);
-    blockCount_ = (tiles_ + most - 1) / most;
-    // A last block of a few tiles costs nearly as much as a full one.
-    if (tiles_ < 2 * tile) blockCount_ = 1;
-    blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
+    PlanBlocks();
     vStep_ = in_.blocks * phases() * blockTiles_ * kBlock + 16;  // not a multiple of 4096 bytes: the coefficients would share a cache set
     ListTaps();
   }
 
  protected:
   int64_t packedFloats() const override { return weights_.floats(); }
-  int64_t workFloats() const override { return fused() ? 0 : blockCount_ * vFloats(); }
+  int64_t workFloats() const override { return shared_ ? vFloats() : 0; }
 
   void Pack(const float* weight, const float* bias, float* to) const override { weights_.Pack(weight, bias, to); }
 
   void RunImage(Team& team, const float* packed, const float* in, const float* residual, float* out, float* work) const override {
-    if (fused()) {
-      team.Run(blockCount_, [&](int64_t block, int) {
-        float* v = ThreadScratch(static_cast<size_t>(vFloats() + mFloats() + patchFloats()));
-        for (int64_t group = 0; group < groups(); ++group) TransformTiles(block, group, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
-        MultiplyTiles(block, {0, panels()}, packed, v, v + vFloats(), in, residual, out);
-      });
+    if (shared_) {
+      for (int64_t block = 0; block < blockCount_; ++block) RunShared(team, block, packed, in, residual, out, work);
       return;
     }
-    const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyBlocks), parts = groups() * inputParts;
-    team.Run(blockCount_ * parts, [&](int64_t task, int) {
-      const int64_t block = task / parts, group = task % parts / inputParts;
-      float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
-      TransformTiles(block, group, Share(in_.blocks, inputParts, task % inputParts), in, work + block * vFloats(), patches);
-    });
-    // All blocks of a panel one after another, so that its weights are read from afar once.
-    team.Run(panels(), [&](int64_t panel, int) {
-      float* m = ThreadScratch(static_cast<size_t>(mFloats() + patchFloats()));
-      for (int64_t block = 0; block < blockCount_; ++block) {
-        MultiplyTiles(block, {panel, panel + 1}, packed, work + block * vFloats(), m, in, residual, out);
-      }
+    team.Run(blockCount_, [&](int64_t block, int) {
+      float* v = ThreadScratch(static_cast<size_t>(vFloats() + mFloats() + patchFloats()));
+      for (int64_t group = 0; group < groups(); ++group) TransformTiles(block, group, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
+      MultiplyTiles(block, {0, panels()}, packed, v, v + vFloats(), in, residual, out);
     });
   }
 
  private:
-  // Fewer blocks than this do not keep the threads of a large machine busy.
-  static constexpr int64_t kManyBlocks = 8;
+  // Fewer tasks than this do not keep the threads of a large machine busy.
+  static constexpr int64_t kManyTasks = 8;
+  // Tiles of a block that threads share: as many products for each weight that comes from afar.
+  static constexpr int64_t kSharedTiles = 64;
   // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
   static constexpr int64_t kGroup = 8;
-  // Pieces of a block that the tile kernel takes: 48 tiles by 4, or less.
-  static constexpr int64_t kMostParts = 12;
+  // Pieces of a block that the tile kernel takes: 64 tiles by 4, or less.
+  static constexpr int64_t kMostParts = 16;
 
   using Panel = WinogradWeights::Panel;
   using Product = WinogradWeights::Product;
 
   int64_t groups() const { return (blockTiles_ + kGroup - 1) / kGroup; }
-  bool fused() const { return blockCount_ >= kManyBlocks; }
   int64_t panels() const { return static_cast<int64_t>(weights_.panels().size()); }
   int64_t phases() const { return rows_.phases * columns_.phases; }
   int64_t vFloats() const { return coefficients_ * vStep_; }
@@ -95,10 +76,20 @@ class Winograd : public ConvStep {
   int64_t patchFloats() const { return std::max(weights_.inputBlocks(), kGroup) * patchStep(); }
   Range TilesOf(int64_t block) const { return Share(tiles_, blockCount_, block); }
 
-  // As many as the tile kernel takes `parts` times, or fewer: with so many numbers each they fit two fifths of the second cache.
-  int64_t TilesThatFit(int64_t numbers, int64_t parts) const {
-    const int64_t tile = conv_.table.tilePixels, fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * numbers);
-    return std::clamp(fits / tile, int64_t{1}, parts) * tile;
+  // Decides who does a block, and how many tiles it has.
+  void PlanBlocks() {
+    const int64_t tile = conv_.table.tilePixels, vTile = rows_.products() * columns_.products() * in_.blocks * kBlock;
+    const int64_t mTile = coefficients_ * conv_.table.tileBlocks * kBlock;
+    // V and M of a task fill less than half of the second cache; the weights stream through the rest.
+    const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / sizeof(float)) / (vTile + mTile) / tile;
+    int64_t most = std::clamp<int64_t>(fits, 1, 48 / tile) * tile;
+    while (most > tile && tiles_ / most < kManyTasks) most -= tile;
+    const int64_t alone = (tiles_ + most - 1) / most, together = (tiles_ + kSharedTiles - 1) / kSharedTiles;
+    // What comes from beyond the second cache: the weights for each block, or V too, which is written, and read for each panel.
+    const int64_t weights = rows_.products() * columns_.products() * weights_.inputBlocks() * kBlock * out_.c;
+    shared_ = alone < kManyTasks || (alone - together) * weights > 2 * tiles_ * vTile * (panels() + 2);
+    blockCount_ = shared_ ? together : alone;
+    blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
   }
 
   // Where the numbers lie that the rows of the weights multiply, in V and in tiles' inputs.
@@ -185,6 +176,19 @@ class Winograd : public ConvStep {
       tiles[t] = {at + rowPhase * row + columnPhase * pixel, rows_.stride * row, columns_.stride * pixel};
     }
     conv_.table.WinogradInput({{rows_.n, columns_.n}, {rows_.CoefficientsOf(rowPhase), columns_.CoefficientsOf(columnPhase)}, tiles, static_cast<int>(count), to, vStep_});
+  }
+
+  // A block by all threads.
+  void RunShared(Team& team, int64_t block, const float* packed, const float* in, const float* residual, float* out, float* v) const {
+    const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyTasks);
+    team.Run(groups() * inputParts, [&](int64_t task, int) {
+      float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
+      TransformTiles(block, task / inputParts, Share(in_.blocks, inputParts, task % inputParts), in, v, patches);
+    });
+    team.Run(panels(), [&](int64_t panel, int) {
+      float* m = ThreadScratch(static_cast<size_t>(mFloats() + patchFloats()));
+      MultiplyTiles(block, {panel, panel + 1}, packed, v, m, in, residual, out);
+    });
   }
 
   void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
@@ -298,6 +302,7 @@ class Winograd : public ConvStep {
   WinogradAxis rows_, columns_;
   WinogradWeights weights_;
   int64_t coefficients_, tiles_, blockCount_ = 1, blockTiles_ = 1, vStep_ = 0;
+  bool shared_ = false;
   std::vector<ptrdiff_t> taps_, patchTaps_;
 };
 
