@@ -35,6 +35,7 @@
         "native/ops/convDepthwisePlanes.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",
+        "native/ops/convPointwisePlanes.cpp",
         "native/ops/convStrassen.cpp",
         "native/ops/convTiles.cpp",
         "native/ops/convTranspose2d.cpp",

@@ -79,6 +79,36 @@ convs.push(
   conv([1, 7, 20, 19], [24, 7, 3, 3], { dilation: 2 }),
   conv([1, 6, 15, 14], [16, 6, 3, 3], { stride: 2 }),
 );
+/** What runs on plain images as well: alone it does, before an op that prefers blocks it runs in them. */
+const thin: Case[] = [
+  conv([1, 3, 17, 19], [24, 3, 3, 3], { stride: 2, padding: 1 }),
+  conv([2, 4, 18, 33], [13, 4, 5, 5], { stride: [1, 2], padding: 2 }),
+  conv([1, 1, 20, 70], [5, 1, 3, 3], { stride: 3, padding: [1, 0, 2, 1] }),
+  conv([1, 3, 9, 40], [8, 3, 3, 3], { stride: 2, padding: 2, dilation: 2 }),
+  conv([1, 2, 12, 5], [7, 2, 3, 3], { stride: 2, padding: 1 }),
+  conv([1, 3, 30, 31], [9, 3, 2, 2], { stride: [2, 4] }),
+  conv([2, 32, 9, 21], [32, 4, 3, 3], { groups: 8, padding: 1 }),
+  conv([1, 24, 19, 20], [24, 8, 3, 3], { groups: 3, padding: 1, stride: 2 }),
+  conv([1, 12, 9, 34], [12, 2, 3, 3], { groups: 6, padding: 2, dilation: 2 }),
+  conv([1, 16, 11, 9], [32, 4, 5, 5], { groups: 4, padding: 2, stride: 2 }),
+  ...[8, 9, 15, 16, 17, 25, 31, 33, 47, 65, 96].map((width, i) =>
+    conv([1, 9 + i, 2, width], [[1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 30][i], 9 + i, 1, 1], {}),
+  ),
+  conv([2, 64, 30, 31], [70, 64, 1, 1], {}),
+  conv([1, 300, 13, 13], [50, 300, 1, 1], {}),
+  conv([1, 108, 14, 15], [500, 108, 1, 1], {}),
+  conv([9, 20, 6, 7], [24, 20, 1, 1], {}),
+];
+const inBlocks = ({ name, inputs: [x, w, bias], run }: Case): Case => {
+  const halving = integers([8, w[0], 2, 2], 9);
+  return {
+    name: `in blocks: ${name}`,
+    inputs: [x, w, bias],
+    run: (...tensors) => F.conv2d(run(...tensors), halving, { stride: 2 }),
+    exact: true,
+    mixes: true,
+  };
+};
 /** Filters into one channel: rows are read where they are inside the image, copied at its edges; the last tile of a row lies over the one before. */
 const filter = (x: number[], kernel: number[], options: F.ConvOptions): Case => ({
   ...conv(x, [1, x[1], ...kernel], options),
@@ -346,7 +376,7 @@ const pools: Case[] = [
     mixes: height >= 5,
   })),
 ];
-const cases = [...convs, ...strips, ...winograd, ...pools];
+const cases = [...convs, ...thin, ...thin.map(inBlocks), ...strips, ...winograd, ...pools];
 
 for (const { isa, available } of nativeIsas()) {
   describe.runIf(available)(`native:${isa}`, () => {
@@ -389,6 +419,28 @@ for (const { isa, available } of nativeIsas()) {
           // Bit for bit, whatever the number of threads.
           expect(three.runSync({ input: x }).output.data).toEqual(output.data);
         }
+      }
+    });
+
+    it("1x1 of an image of many groups of pixels, by more weights than stay near, gives every pixel its sum", () => {
+      const [x, w] = [integers([1, 110, 62, 63], 1), integers([500, 110, 1, 1], 2)];
+      const outputs = [1, 3].map((threads) => {
+        const net = compile((t) => F.conv2d(t, w), x, { backend: "native", isa, threads });
+        const { steps } = net.explain({ input: x });
+        expect(steps.map(({ algorithm }) => algorithm)).toContain("pointwisePlanes");
+        const { output } = net.runSync({ input: x });
+        net.dispose();
+        return output;
+      });
+      const [one, three] = outputs as [Tensor, Tensor];
+      expect(three.data).toEqual(one.data);
+      const pixels = 62 * 63;
+      for (let at = 0; at < one.size; at += 997) {
+        const [o, pixel] = [Math.floor(at / pixels), at % pixels];
+        let sum = 0;
+        for (let c = 0; c < 110; c++)
+          sum += (x.data[c * pixels + pixel] as number) * (w.data[o * 110 + c] as number);
+        expect(one.data[at]).toBe(sum);
       }
     });
 

@@ -68,7 +68,28 @@ struct PlanesTileArgs {
   Activation activation;
 };
 
-// The same for one output channel: `rows` rows, each of `vecs` vectors side by side.
+// The same of a 1x1 kernel: `outs` output channels times `vecs` vectors of pixels in a row, of input channels inStep apart.
+//
+//   out[o * outPlane + i] = activation(bias[o] + sum over c of in[c * inStep + i] * weights[c * outs + o])
+struct PlanesProductArgs {
+  const float* in;
+  ptrdiff_t inStep;
+  int64_t channels;
+  int64_t inAhead;    // channels by which `in` is asked for ahead, at most `channels`; 0: it is near
+  float* copy;        // with an inAhead and more than 2 outputs: where the vectors that are read go one after another; null: nowhere
+  const float* next;  // without an inAhead: nextCount tiles of one channel, nextStep apart, are asked for meanwhile; at most `channels`
+  ptrdiff_t nextStep;
+  int64_t nextCount;
+  const float* weights;
+  const float* bias;  // [outs]
+  float* out;
+  ptrdiff_t outPlane;
+  int vecs;  // 1 .. KernelTable::PlaneVecs(outs)
+  int outs;  // 1 .. KernelTable::planeOuts
+  Activation activation;
+};
+
+// A PlanesTile of one output channel: `rows` rows, each of `vecs` vectors side by side.
 //
 //   out[y * outRow + x] = activation(bias + sum over i, t of in[(y + i) * inRow + taps[t] + x] * weights[i * tapCount + t])
 struct PlanesRowsArgs {

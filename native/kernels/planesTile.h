@@ -26,6 +26,10 @@ template <int kOuts, int kVecs>
   const bool clips = activation.kind == ActivationKind::kClip && !activation.affine;
   const bool other = activation.kind != ActivationKind::kNone && !clips;
   float before[kOuts * kVecs * kLanes];
+  // Copies, which no store can change: the places would be read again after each.
+  ptrdiff_t at[kVecs];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVecs; ++v) at[v] = outAt[v];
   const Vec low = Set<Vec>(activation.a), high = Set<Vec>(activation.b);
 #pragma GCC unroll 16
   for (int o = 0; o < kOuts; ++o) {
@@ -33,14 +37,14 @@ template <int kOuts, int kVecs>
     for (int v = 0; v < kVecs; ++v) {
       Vec y = acc[o][v];
       if (clips) y = Min(high, Max(low, y));
-      if (!other) Store(y, out + o * outPlane + outAt[v]);
+      if (!other) Store(y, out + o * outPlane + at[v]);
       else Store(y, before + (o * kVecs + v) * kLanes);
     }
   }
   if (!other) return;
   // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
   for (int o = 0; o < kOuts; ++o) {
-    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), activation), out + o * outPlane + outAt[v]);
+    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), activation), out + o * outPlane + at[v]);
   }
 }
 

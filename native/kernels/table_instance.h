@@ -13,6 +13,7 @@
 #include "peak.h"
 #include "planesRows.h"
 #include "planesTile.h"
+#include "planesProduct.h"
 #include "pool.h"
 #include "responseNorm.h"
 #include "strassen.h"

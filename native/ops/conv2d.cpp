@@ -1,6 +1,8 @@
 // conv2d: the list of algorithms, and what surrounds them all.
 //
 //   planes      few channels, in plain images: vectors of pixels, no blocks
+//   pointwisePlanes
+//               1x1 in plain images: a product of matrices, lanes along the pixels
 //   depthwisePlanes
 //               one input channel per output channel, in plain images: vectors of pixels as well
 //   depthwise   the same in blocks: every lane of a block of 8 channels has weights of its own
@@ -26,19 +28,36 @@ namespace {
 
 struct Algorithm {
   const char* name;
+  Layout reads, makes;
   Reason (*accepts)(const Conv&);
   double (*cost)(const Conv&);
   std::unique_ptr<ConvStep> (*make)(const Conv&);
 };
 // Of those that accept a problem, the one that is expected to be the fastest runs (convCost.h), of equals the first; or the one that proves to be.
-#define XCORR_CONV_ALGORITHM(name, Name) {name, Accepts##Name, Cost##Name, Make##Name}
+#define XCORR_CONV_ALGORITHM(name, Name, reads, makes) {name, Layout::reads, Layout::makes, Accepts##Name, Cost##Name, Make##Name}
 constexpr Algorithm kAlgorithms[] = {
-    XCORR_CONV_ALGORITHM("planes", Planes),       XCORR_CONV_ALGORITHM("depthwisePlanes", DepthwisePlanes), XCORR_CONV_ALGORITHM("depthwise", Depthwise),
-    XCORR_CONV_ALGORITHM("smallGroups", SmallGroups), XCORR_CONV_ALGORITHM("stem", Stem),       XCORR_CONV_ALGORITHM("grouped", Grouped),
-    XCORR_CONV_ALGORITHM("winograd4", Winograd4), XCORR_CONV_ALGORITHM("winograd2", Winograd2), XCORR_CONV_ALGORITHM("strassen", Strassen),
-    XCORR_CONV_ALGORITHM("pointwise", Pointwise), XCORR_CONV_ALGORITHM("direct", Direct),
+    XCORR_CONV_ALGORITHM("planes", Planes, kPlain, kPlain),
+    XCORR_CONV_ALGORITHM("pointwisePlanes", PointwisePlanes, kPlain, kPlain),
+    XCORR_CONV_ALGORITHM("depthwisePlanes", DepthwisePlanes, kPlain, kPlain),
+    XCORR_CONV_ALGORITHM("depthwise", Depthwise, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("smallGroups", SmallGroups, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("stem", Stem, kPlain, kBlocked),
+    XCORR_CONV_ALGORITHM("grouped", Grouped, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("winograd4", Winograd4, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("winograd2", Winograd2, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("strassen", Strassen, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("pointwise", Pointwise, kBlocked, kBlocked),
+    XCORR_CONV_ALGORITHM("direct", Direct, kBlocked, kBlocked),
 };
 #undef XCORR_CONV_ALGORITHM
+
+// Of the reorders around an algorithm that wants other images than there are.
+double ReorderCost(const Conv& conv, const Algorithm& algorithm) {
+  double floats = 0;
+  if (!conv.x.blocked && algorithm.reads == Layout::kBlocked) floats += static_cast<double>(conv.x.blockedFloats());
+  if (!conv.y.blocked && algorithm.makes == Layout::kBlocked) floats += static_cast<double>(conv.y.blockedFloats());
+  return floats * (conv.table.lanes > 8 ? 0.75 : 1.5);
+}
 
 // An algorithm that takes the problem, and the time that it is expected to take, or took; in a unit of its own.
 struct Candidate {
@@ -53,7 +72,7 @@ void SortByTime(std::vector<Candidate>* candidates) {
 std::vector<Candidate> CandidatesFor(const Conv& conv) {
   std::vector<Candidate> candidates;
   for (const Algorithm& algorithm : kAlgorithms) {
-    if (algorithm.accepts(conv).empty()) candidates.push_back({&algorithm, algorithm.cost(conv)});
+    if (algorithm.accepts(conv).empty()) candidates.push_back({&algorithm, algorithm.cost(conv) + ReorderCost(conv, algorithm)});
   }
   SortByTime(&candidates);
   return candidates;

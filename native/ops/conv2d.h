@@ -129,6 +129,7 @@ using Reason = std::string;
   double Cost##Name(const Conv& conv);  /* convCost.h */ \
   std::unique_ptr<ConvStep> Make##Name(const Conv& conv);
 XCORR_CONV_ALGORITHM(Planes)     // convPlanes.cpp
+XCORR_CONV_ALGORITHM(PointwisePlanes)  // convPointwisePlanes.cpp
 XCORR_CONV_ALGORITHM(DepthwisePlanes)  // convDepthwisePlanes.cpp
 XCORR_CONV_ALGORITHM(Depthwise)  // convLanewise.cpp
 XCORR_CONV_ALGORITHM(SmallGroups)

@@ -1,7 +1,8 @@
-// conv2d of plain images of few channels, stride 1, without blocks (kernels/planesTile.h, planesRows.h): filters of grey or RGB pictures.
+// conv2d of plain images without blocks, lanes along the pixels (kernels/planesTile.h, planesRows.h): filters of grey or RGB pictures, stems, small groups.
 //
-// A task is a run of rows. With one output channel it reads them where they are, but for the edges of the image; else it copies what it reads, with
-// its padding, to where that stays in the nearest caches.
+// A task is a run of rows. With one output channel and a stride of 1 it reads them where they are, but for the edges of the image; else it copies what it
+// reads, with its padding, to where that stays in the nearest caches. With a stride, columns of a copied row lie by phases, so that what neighbouring outputs
+// read is in a row: of stride 2 all even columns, then all odd ones.
 #include <algorithm>
 #include <cstring>
 
@@ -17,24 +18,28 @@ class Planes : public ConvStep {
     panels_ = (conv_.outPerGroup + most - 1) / most;
     vecsPerRow_ = (out_.w + lanes - 1) / lanes;
     // A row narrower than a vector is computed beyond its end.
-    rowFloats_ = std::max(in_.w + conv_.padding.left + conv_.padding.right, (conv_.kw - 1) * conv_.dilation[1] + lanes);
-    const int64_t reach = (conv_.kh - 1) * conv_.dilation[0];
-    const int64_t fits = kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach;
+    phaseFloats_ = std::max(out_.w, lanes) + (conv_.kw - 1) * conv_.dilation[1] / conv_.stride[1];
+    rowFloats_ = phaseFloats_ * conv_.stride[1];
+    const int64_t fits = (kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach()) / conv_.stride[0];
     const int64_t wanted = (out_.h * conv_.groups + kFewTasks - 1) / kFewTasks;
     rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
     // Without padding, and with all of the image in the first cache, there is nothing to gain from a copy.
-    inPlace_ = !conv_.padding.any() && !narrow() && in_.c * in_.plane() * 4 <= kNearBytes;
-    copiedRows_ = inPlace_ ? in_.h : rows_ + reach;
+    inPlace_ = !conv_.padding.any() && !narrow() && conv_.stride[1] == 1 && in_.c * in_.plane() * 4 <= kNearBytes;
+    if (inPlace_) rowFloats_ = in_.w;
+    copiedRows_ = inPlace_ ? in_.h : RowsRead(rows_);
     for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; ++j) taps_.push_back((c * copiedRows_ + i * conv_.dilation[0]) * rowFloats_ + j * conv_.dilation[1]);
+        for (int64_t j = 0; j < conv_.kw; ++j) {
+          const int64_t column = j * conv_.dilation[1], phase = column % conv_.stride[1];
+          taps_.push_back((c * copiedRows_ + i * conv_.dilation[0]) * rowFloats_ + phase * phaseFloats_ + column / conv_.stride[1]);
+        }
       }
     }
     for (int64_t y = 0; y < rows_; ++y) {
       for (int64_t v = 0; v < vecsPerRow_; ++v) {
         // The last vector of a row overlaps the one before.
         const int64_t x = std::max<int64_t>(0, std::min(v * lanes, out_.w - lanes));
-        inAt_.push_back(y * rowFloats_ + x);
+        inAt_.push_back(y * conv_.stride[0] * rowFloats_ + x);
         outAt_.push_back(narrow() ? y * lanes : y * out_.w + x);
       }
     }
@@ -60,14 +65,13 @@ class Planes : public ConvStep {
     team.Run(conv_.groups * runs, [&](int64_t task, int) {
       const int64_t group = task / runs, first = task % runs * rows_, rows = std::min(rows_, out_.h - first);
       if (inPlace_) {
-        RunPanels(group, first, rows, packed, in + group * conv_.inPerGroup * in_.plane() + first * in_.w, out);
+        RunPanels(group, first, rows, packed, in + group * conv_.inPerGroup * in_.plane() + first * conv_.stride[0] * in_.w, out);
         return;
       }
       float* copy = ThreadScratch(static_cast<size_t>(copyFloats() + (narrow() ? conv_.table.planeOuts * rows_ * conv_.table.lanes : 0)));
-      const int64_t read = rows + (conv_.kh - 1) * conv_.dilation[0];
       for (int64_t c = 0; c < conv_.inPerGroup; ++c) {
         const float* plane = in + (group * conv_.inPerGroup + c) * in_.plane();
-        CopyRows(plane, in_.h, in_.w, first - conv_.padding.top, read, conv_.padding.left, rowFloats_, copy + c * copiedRows_ * rowFloats_);
+        CopyPhases(plane, first * conv_.stride[0] - conv_.padding.top, RowsRead(rows), copy + c * copiedRows_ * rowFloats_);
       }
       RunPanels(group, first, rows, packed, copy, out);
     });
@@ -76,7 +80,33 @@ class Planes : public ConvStep {
  private:
   bool narrow() const { return out_.w < conv_.table.lanes; }
   int64_t taps() const { return conv_.inPerGroup * conv_.kh * conv_.kw; }
+  int64_t reach() const { return (conv_.kh - 1) * conv_.dilation[0]; }
+  int64_t RowsRead(int64_t rows) const { return (rows - 1) * conv_.stride[0] + reach() + 1; }
   int64_t copyFloats() const { return conv_.inPerGroup * copiedRows_ * rowFloats_; }
+
+  // Rows first .. first + rows - 1 of a plane, of which some may lie outside: each by its phases, with zeros around.
+  void CopyPhases(const float* plane, int64_t first, int64_t rows, float* out) const {
+    const int64_t step = conv_.stride[1], left = conv_.padding.left;
+    if (step == 1) return CopyRows(plane, in_.h, in_.w, first, rows, left, rowFloats_, out);
+    for (int64_t y = first; y < first + rows; ++y) {
+      const bool inside = y >= 0 && y < in_.h;
+      const float* row = plane + y * in_.w;
+      for (int64_t phase = 0; phase < step; ++phase, out += phaseFloats_) {
+        // Column phase + i * step - left of the image is the i-th.
+        const int64_t begin = std::clamp<int64_t>((left - phase + step - 1) / step, 0, phaseFloats_);
+        const int64_t end = inside ? std::clamp<int64_t>((in_.w + left - phase + step - 1) / step, begin, phaseFloats_) : begin;
+        std::fill(out, out + begin, 0.0f);
+        const float* from = row + phase - left;
+        if (step == 2) {
+          for (int64_t i = begin; i < end; ++i) out[i] = from[2 * i];
+        } else {
+          for (int64_t i = begin; i < end; ++i) out[i] = from[step * i];
+        }
+        std::fill(out + end, out + phaseFloats_, 0.0f);
+      }
+    }
+  }
+
   Range Outs(int64_t group, int64_t panel) const {
     const int64_t first = group * conv_.outPerGroup;
     const Range outs = Share(conv_.outPerGroup, panels_, panel);
@@ -120,7 +150,7 @@ class Planes : public ConvStep {
   // A task copies kh - 1 rows more than it makes. They stay in a second cache of 256 KB or more.
   static constexpr int64_t kCopyBytes = 224 << 10, kNearBytes = 32 << 10, kFewTasks = 16;
 
-  int64_t panels_, vecsPerRow_, rowFloats_, rows_, copiedRows_;
+  int64_t panels_, vecsPerRow_, phaseFloats_, rowFloats_, rows_, copiedRows_;
   bool inPlace_;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
 };
@@ -148,7 +178,7 @@ class PlaneRows : public ConvStep {
     }
   }
 
-  static bool Takes(const Conv& c) { return c.y.c == 1 && c.kh > 1 && c.dilation[0] == 1 && c.y.w >= c.table.lanes; }
+  static bool Takes(const Conv& c) { return c.y.c == 1 && c.kh > 1 && c.dilation[0] == 1 && c.stride[0] * c.stride[1] == 1 && c.y.w >= c.table.lanes; }
 
  protected:
   int64_t packedFloats() const override { return 1 + conv_.kh * conv_.kw * conv_.inPerGroup; }
@@ -213,14 +243,13 @@ class PlaneRows : public ConvStep {
 Reason AcceptsPlanes(const Conv& c) {
   if (c.x.blocked || c.y.blocked) return "images in blocks";
   if (c.hasResidual) return "a residual";
-  if (c.stride[0] != 1 || c.stride[1] != 1) return "stride";
-  if (c.groups != 1) return "groups";
-  return c.inPerGroup <= 4 && c.outPerGroup <= kBlock ? "" : "more than 4 input or 8 output channels";
+  return c.inPerGroup <= kBlock ? "" : "more than 8 input channels of a group";
 }
 
 double CostPlanes(const Conv& c) {
   const int64_t vecs = (c.y.w + c.table.lanes - 1) / c.table.lanes * c.y.h;
-  return 1.6 * static_cast<double>(vecs * c.y.c * c.inPerGroup * c.kh * c.kw) + StreamCost(c.table, static_cast<double>(c.x.c * c.x.plane()));
+  const double perProduct = c.outPerGroup < 4 ? 1.6 : 1.25;
+  return perProduct * static_cast<double>(vecs * c.y.c * c.inPerGroup * c.kh * c.kw) + StreamCost(c.table, static_cast<double>(c.x.c * c.x.plane()));
 }
 
 std::unique_ptr<ConvStep> MakePlanes(const Conv& conv) {

@@ -174,6 +174,43 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
   }
 }
 
+// From the image, with a copy if there are more than 2 outputs, or from such a copy.
+void TestPlanesProduct(const KernelTable& table, int vecs, int outs, bool image, bool relu) {
+  const size_t channels = 5, pixels = static_cast<size_t>(vecs * table.lanes), m = static_cast<size_t>(outs), step = image ? pixels + 3 : pixels, plane = pixels + 8;
+  const std::vector<float> in = Fill(channels * step), weights = Fill(channels * m), bias = Fill(m);
+  std::vector<float> out(plane * m, kGuard), copy(channels * pixels + 1, kGuard);
+  xcorr::PlanesProductArgs args = {};
+  args.in = in.data();
+  args.inStep = static_cast<ptrdiff_t>(step);
+  args.channels = static_cast<int64_t>(channels);
+  args.inAhead = image ? 2 : 0;
+  args.copy = image && outs > 2 ? copy.data() : nullptr;
+  args.next = in.data();
+  args.nextStep = 1;
+  args.nextCount = image ? 0 : 3;
+  args.weights = weights.data();
+  args.bias = bias.data();
+  args.out = out.data();
+  args.outPlane = static_cast<ptrdiff_t>(plane);
+  args.vecs = vecs;
+  args.outs = outs;
+  if (relu) {
+    args.activation.kind = xcorr::ActivationKind::kClip;
+    args.activation.b = INFINITY;
+  }
+  table.PlanesProduct(args);
+  for (size_t o = 0; o < m; ++o) {
+    for (size_t i = 0; i < pixels; ++i) {
+      double sum = bias[o];
+      for (size_t c = 0; c < channels; ++c) sum += static_cast<double>(in[c * step + i]) * weights[c * m + o];
+      Expect(out[o * plane + i], relu && sum < 0 ? 0 : sum, table, "PlanesProduct");
+    }
+    Expect(out[o * plane + pixels], kGuard, table, "PlanesProduct guard");
+  }
+  for (size_t i = 0; i < channels * pixels; ++i) Expect(copy[i], args.copy ? in[i / pixels * step + i % pixels] : kGuard, table, "PlanesProduct copy");
+  Expect(copy[channels * pixels], kGuard, table, "PlanesProduct copy guard");
+}
+
 void TestPlanesRows(const KernelTable& table, int vecs, int rows, int kernel, bool relu) {
   const ptrdiff_t lanes = table.lanes, inRow = (vecs + 3) * lanes, outRow = vecs * lanes + 8, offsets[] = {0, 2, inRow * (rows + kernel) + 1};
   const size_t taps = 3;
@@ -433,7 +470,9 @@ int main() {
     }
     for (int vecs = 1; vecs <= 8; ++vecs) {
       for (int outs = 1; outs <= table->planeOuts; ++outs) {
-        if (vecs <= table->PlaneVecs(outs)) TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
+        if (vecs > table->PlaneVecs(outs)) continue;
+        TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
+        for (bool image : {false, true}) TestPlanesProduct(*table, vecs, outs, image, outs % 2 == 1);
       }
     }
     for (int kernel = 1; kernel <= 11; ++kernel) {

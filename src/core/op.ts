@@ -35,9 +35,10 @@ type ActivationKind =
  *
  * - "prefers": its kernel is written for blocked images; worth converting an input for.
  * - "follows": runs as well in one layout as in the other, all its images in the same one.
+ * - "either": the same, and where ops that prefer blocks come behind, it makes blocks for them.
  * - "plain":   needs row-major tensors.
  */
-export type LayoutRule = "prefers" | "follows" | "plain";
+export type LayoutRule = "prefers" | "follows" | "either" | "plain";
 
 /** What a gradient is worked out from: what was run, and how the loss changes with each output. */
 export interface GradientRequest<Attrs extends object = object> {

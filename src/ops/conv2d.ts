@@ -171,12 +171,37 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
       ? "plain"
       : fewChannels(x, weight, attrs) || isDepthwise(weight, attrs)
         ? "follows"
-        : "prefers",
+        : isLightPointwise(x, weight, attrs) || hasThinGroups(weight, attrs)
+          ? "either"
+          : "prefers",
 };
 
 /** There are kernels for plain images and for blocks; a reorder takes longer than either. */
 const isDepthwise = ({ shape: [, inPerGroup] }: TensorType, attrs: Conv2dAttrs): boolean =>
   inPerGroup === 1 && attrs.groups > 1 && !attrs.residual;
+
+/**
+ * A 1x1 convolution in which each number is part of so few products that bringing images into blocks and back takes a good part of its time. There is a
+ * kernel for plain images, whose vectors are made of pixels. More products are faster by blocks.
+ */
+function isLightPointwise(
+  { shape: [, channels] }: TensorType,
+  { shape: [out, , kh, kw] }: TensorType,
+  { stride, padding, groups, residual }: Conv2dAttrs,
+): boolean {
+  if (kh * kw * stride[0] * stride[1] * groups !== 1 || residual) return false;
+  if (padding.some((n) => n > 0)) return false;
+  return channels * out <= 110 * (channels + out);
+}
+
+/** A stem, or small groups: there is a kernel for plain images, and less is left to be done in blocks than to bring results out of them. */
+function hasThinGroups(
+  { shape: [out, inPerGroup, kh, kw] }: TensorType,
+  { groups, residual }: Conv2dAttrs,
+): boolean {
+  if (residual) return false;
+  return groups === 1 ? inPerGroup <= 4 && kh * kw <= 25 : inPerGroup <= 8 && out <= 8 * groups;
+}
 
 /**
  * A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. Or a small image of less than

@@ -290,8 +290,16 @@ export function randomGraph(seed: number, size = 14): Graph {
     const [a, b] = graph.add(op, [x], { axis: 1, sizes: [half, half] });
     return add("concat", [a, b, activation(conv1x1(b, half)) as Value], { axis: 1 });
   };
+  /** MobileNet's block, and what makes it run in blocks of channels. */
+  const inverted: Step = (x) => {
+    const c = pick([8, 9, 16, 24]);
+    const same = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1] };
+    const wide = activation(conv1x1(x, c)) as Value;
+    const y = add("conv2d", [wide, weight([c, 1, 3, 3], 0.3)], { ...same, groups: c });
+    return add("conv2d", [y, weight([8, c, 3, 3], 0.1)], { ...same, groups: 1 });
+  };
   const steps = [
-    ...[padded, ahead, dense, halves, shared, shared, residual, branches],
+    ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
     ...[upsample, responseNorm, shuffle, part, scaled],

@@ -3,8 +3,8 @@
  *
  *   x -> conv2d -> maxPool2d -> conv2d -> flatten     becomes     x -> conv2d => maxPool2d => conv2d => reorder -> flatten
  *
- * (=> is blocked.) An op that "prefers" blocks makes blocks. An op that "follows" makes blocks if it reads any. All others read and make plain
- * tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. An input
+ * (=> is blocked.) An op that "prefers" blocks makes blocks. An op that "follows" makes blocks if it reads any. One for which it is the same "either" way
+ * prefers blocks if an op behind it does, perhaps after others that follow, and follows if not. All others read and make plain tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. An input
  * of the graph is blocked if an op that prefers blocks reads it, an output if it is made so: what a run takes and gives is plain all the same, and goes into
  * and comes out of blocks as it is copied. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
  * and such ops read a plain image as well. Nor is it made in blocks, if no such op reads it.
@@ -18,8 +18,22 @@ import type { Graph, Node, Value } from "../graph.js";
 
 const FEW_CHANNELS = 4;
 
+type Decided = Exclude<LayoutRule, "either">;
+
 const typesOf = (node: Node) => node.inputs.map((v) => v.type);
-const ruleOf = (node: Node): LayoutRule => node.op.layout?.(typesOf(node), node.attrs) ?? "plain";
+
+/** The rules of all nodes, from the last to the first: what comes behind a node decides for "either". */
+function decideRules(graph: Graph): Map<Node, Decided> {
+  const rules = new Map<Node, Decided>();
+  const wanted = new Set<Node>();
+  for (const node of [...graph.nodes].reverse()) {
+    const rule = node.op.layout?.(typesOf(node), node.attrs) ?? "plain";
+    const behind = node.outputs.some((v) => [...v.readers].some((reader) => wanted.has(reader)));
+    if (rule === "prefers" || (rule !== "plain" && behind)) wanted.add(node);
+    rules.set(node, rule !== "either" ? rule : behind ? "prefers" : "follows");
+  }
+  return rules;
+}
 
 /** A value that has blocks to be in: weights and single numbers have not. */
 const hasBlocks = (value: Value): boolean => isImage(value.type) && sizeOf(value.type.shape) > 1;
@@ -36,9 +50,9 @@ export const assignLayout = {
   name: "assignLayout",
   apply(graph: Graph, target: Target): number {
     if (!target.blocked) return 0;
-    const rules = new Map<Node, LayoutRule>();
+    const rules = decideRules(graph);
     for (const node of graph.nodes) {
-      if (ruleOf(node) !== "prefers") continue;
+      if (rules.get(node) !== "prefers") continue;
       for (const i of images(node)) {
         const value = node.inputs[i];
         if (graph.inputs.includes(value) && value.type.shape[1] > FEW_CHANNELS)
@@ -47,13 +61,13 @@ export const assignLayout = {
     }
     const staysPlain = (value: Value): boolean =>
       value.type.shape[1] <= FEW_CHANNELS &&
-      ![...value.readers].some((reader) => ruleOf(reader) === "prefers");
+      ![...value.readers].some((reader) => rules.get(reader) === "prefers");
     for (const node of graph.nodes) {
-      const rule = ruleOf(node);
+      const rule = rules.get(node);
       const blocked =
         rule === "prefers" ||
         (rule === "follows" && images(node).some((i) => node.inputs[i].layout === "blocked"));
-      rules.set(node, rule === "follows" && !blocked ? "plain" : rule);
+      if (rule === "follows" && !blocked) rules.set(node, "plain");
       if (!blocked) continue;
       for (const value of node.outputs)
         if (isImage(value.type) && !(rule === "prefers" && staysPlain(value)))
@@ -63,7 +77,7 @@ export const assignLayout = {
   },
 };
 
-function insertReorders(graph: Graph, rules: ReadonlyMap<Node, LayoutRule>): number {
+function insertReorders(graph: Graph, rules: ReadonlyMap<Node, Decided>): number {
   const reordered = new Map<Value, Value>();
   let changes = 0;
   const inLayout = (value: Value, layout: Layout, before: Node): Value => {
