@@ -60,7 +60,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     } catch (const std::exception& error) {
       throw Napi::Error::New(env, std::string("xcorr addon: ") + error.what());
     }
-    pace_ = std::make_shared<Pace>(*program_);
+    pace_ = std::make_shared<Pace>();
     for (size_t s = 0; s < program_->stepCount(); ++s) whole_ = whole_ && program_->has(s);
     held_ = static_cast<int64_t>(program_->bytes());
     Napi::MemoryManagement::AdjustExternalMemory(env, held_);
@@ -126,10 +126,15 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   void Bring(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
     state.cancelled = false;
     state.milliseconds.clear();
+    Duration copied{0};
     for (size_t k = 0; k < inputs.size(); ++k) {
       const size_t value = program_->inputs()[k];
-      if (!lent || !program_->Lend(state.arena, value, inputs[k])) Write(state, value, inputs[k]);
+      if (lent && program_->Lend(state.arena, value, inputs[k])) continue;
+      const auto before = std::chrono::steady_clock::now();
+      Write(state, value, inputs[k]);
+      if (program_->type(value).layout == Layout::kPlain) copied += std::chrono::steady_clock::now() - before;
     }
+    if (!lent && !inputs.empty()) pace_->Copied(copied);
   }
 
   struct Range {
