@@ -244,9 +244,9 @@ inline void ForRows(const LanewiseArgs& args) {
 
 // Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others one.
 constexpr int MostRows(int kernel, int stride, bool permuted) {
-  if (kernel == 3) return kMostRows == 3 && (permuted || stride == 2) ? 2 : kMostRows;
+  if (kernel == 3) return kMostRows == 3 && permuted ? 2 : kMostRows;
   if (kMostRows == 1 || permuted) return 1;
-  if (kernel == 5) return kRowsTogether ? 4 : stride == 2 ? 1 : 2;
+  if (kernel == 5) return kRowsTogether ? 4 : 2;
   return kernel == 7 && stride == 1 && kRowsTogether ? 2 : 1;
 }
 int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
