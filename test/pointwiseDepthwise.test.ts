@@ -86,15 +86,21 @@ describe.each(nativeIsas().filter(({ available }) => available))("native:$isa", 
   const network = (c: (typeof cases)[number], activations = [relu6, c.after ?? F.relu]) => {
     const { x, between, kernel = 3, options } = c;
     const input = Tensor.randn(x, { seed: 1 });
-    const weights = [[between, x[1], 1, 1], [between], [between, 1, kernel, kernel]].map(
-      (shape, i) => Tensor.randn(shape, { seed: 2 + i }),
-    );
+    const shapes = [
+      [between, x[1], 1, 1],
+      [between],
+      [between, 1, kernel, kernel],
+      [8, between, 2, 2],
+    ];
+    const weights = shapes.map((shape, i) => Tensor.randn(shape, { seed: 2 + i }));
     const run = (t: Tensor) => {
-      const [wide, bias, deep] = weights;
+      const [wide, bias, deep, halving] = weights;
       const middle = activations[0](F.conv2d(t, wide, { bias }));
-      return activations[1](
+      const y = activations[1](
         F.conv2d(middle, deep, { ...(options as F.ConvOptions), groups: between }),
       );
+      // Alone, both would run on plain images: an op that prefers blocks comes behind.
+      return F.conv2d(y, halving, { stride: 2 });
     };
     return { input, run };
   };

@@ -48,6 +48,8 @@ struct ConvTileArgs {
   // With an inPixel of 8 only. Earlier sums to be added, [pixel][blocks * 8]; null: none.
   const float* sums[2];
   float* poison;          // [lanes], 0 before: NaN afterwards if a sum was not finite; null: nobody asks
+  // As many tiles of as many pixels follow this one in the row; with pixels in a row and without sums.
+  int64_t more;
 };
 
 // A tile of a convolution of plain images: `outs` output channels times `vecs` vectors of neighbouring pixels.
@@ -66,6 +68,7 @@ struct PlanesTileArgs {
   ptrdiff_t outPlane;
   int outs;  // 1 .. KernelTable::planeOuts
   Activation activation;
+  int64_t more;  // as many tiles of as many vectors follow, each with its places behind those of the one before
 };
 
 // The same of a 1x1 kernel: `outs` output channels times `vecs` vectors of pixels in a row, of input channels inStep apart.
@@ -87,6 +90,9 @@ struct PlanesProductArgs {
   int vecs;  // 1 .. KernelTable::PlaneVecs(outs)
   int outs;  // 1 .. KernelTable::planeOuts
   Activation activation;
+  // As many tiles of as many vectors follow this one in the image, and copyTile apart in the copy; inTile: from the input of one to that of the next.
+  int64_t more;
+  ptrdiff_t inTile, copyTile;
 };
 
 // A PlanesTile of one output channel: `rows` rows, each of `vecs` vectors side by side.

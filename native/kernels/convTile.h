@@ -71,14 +71,20 @@ constexpr int kListed = -1;
 // the second cache again for every 6 pixels, at 75 % of peak without and 92 % with (1x1, 1024 -> 256, 14x14). On AVX-512, for every 14, nothing changes.
 constexpr bool kAsksAhead = kLanes == 8;
 
+// What changes from tile to tile of a row.
+struct TilePlace {
+  const float *in, *residual, *prefetch;
+  float* out;
+};
+
 template <int kPixels, int kBlocks, int kUnit, int kInPixel>
-void RunTile(const ConvTileArgs& args) {
+[[gnu::always_inline]] inline void RunTile(const ConvTileArgs& args, TilePlace* place) {
   constexpr int kVecs = kBlocks * 8 / kLanes;
   constexpr bool kAsks = kAsksAhead && kUnit == 8 && kInPixel == 8;
   constexpr bool kHalf = kBlocks * 8 > kVecs * kLanes;
   const ptrdiff_t inPixel = kInPixel > 0 ? kInPixel : args.inPixel;
   const float* listed[kPixels];
-  for (int i = 0; kInPixel == kListed && i < kPixels; ++i) listed[i] = args.in + args.inAt[i];
+  for (int i = 0; kInPixel == kListed && i < kPixels; ++i) listed[i] = place->in + args.inAt[i];
   Vec acc[kPixels][kVecs + 1];
   Vec8 half[kPixels];
 #pragma GCC unroll 16
@@ -88,15 +94,16 @@ void RunTile(const ConvTileArgs& args) {
     if constexpr (kHalf) half[i] = Load<Vec8>(args.bias + kVecs * kLanes);
   }
   // What is added to the sums is asked for while they are made.
-  if (kAsks && args.residual) {
+  if (kAsks && place->residual) {
 #pragma GCC unroll 4
     for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 8
-      for (int i = 0; i < kPixels * 8; i += 16) Prefetch(args.residual + b * args.outBlock + i);
+      for (int i = 0; i < kPixels * 8; i += 16) Prefetch(place->residual + b * args.outBlock + i);
     }
   }
   const float* w = args.weights;
-  const float* next = args.prefetch;
+  const float* const in = place->in;
+  const float* next = place->prefetch;
   const ptrdiff_t* tap = args.taps;
   const ptrdiff_t* const end = tap + args.tapCount;
   // One input of each pixel, of tap `at`, times a row of weights.
@@ -118,13 +125,13 @@ void RunTile(const ConvTileArgs& args) {
     // A tap is few instructions: two at a time, and nothing else in between.
     for (int64_t line = args.prefetchLines * args.tapCount; line > 0; --line, next += 16) Prefetch(next);
     for (; end - tap > 1; tap += 2, w += 2 * kBlocks * 8) {
-      take(args.in + tap[0], tap[0], w);
-      take(args.in + tap[1], tap[1], w + kBlocks * 8);
+      take(in + tap[0], tap[0], w);
+      take(in + tap[1], tap[1], w + kBlocks * 8);
     }
-    if (tap != end) take(args.in + *tap, *tap, w);
+    if (tap != end) take(in + *tap, *tap, w);
   } else {
     const ptrdiff_t* soon = tap + args.inAhead;
-    const float* soonIn = args.in;
+    const float* soonIn = in;
     for (; tap != end; ++tap) {
       if constexpr (kAsks) {
         if (soon == end) {
@@ -136,7 +143,7 @@ void RunTile(const ConvTileArgs& args) {
         for (int i = 0; i < kPixels * 8; i += 16) Prefetch(asked + i);
       }
       for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
-      const float* const a = args.in + *tap;
+      const float* const a = in + *tap;
       // Unrolled by more, GCC keeps accumulators on the stack.
 #pragma GCC unroll 4
       for (int u = 0; u < kUnit; ++u, w += kBlocks * 8) {
@@ -148,8 +155,9 @@ void RunTile(const ConvTileArgs& args) {
   const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
   const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   // Copies, which no store can change: the arguments would be read again after each.
-  const float* const residual = args.residual;
-  float* const out = args.out;
+  const float* const residual = place->residual;
+  float* const out = place->out;
+  place->prefetch = next;
   const ptrdiff_t outPixel = args.outPixel, outBlock = args.outBlock, *const outAts = args.outAt;
   const auto placeOf = [&](int i) { return kInPixel == kListed ? outAts[i] : i * outPixel; };
   const ptrdiff_t halfBlock = (kBlocks - 1) * outBlock;
@@ -207,11 +215,24 @@ void RunTile(const ConvTileArgs& args) {
   }
 }
 
+// All tiles of a row, one after another.
+template <int kPixels, int kBlocks, int kUnit, int kInPixel>
+void RunTiles(const ConvTileArgs& args) {
+  TilePlace place = {args.in, args.residual, args.prefetch, args.out};
+  for (int64_t more = args.more;; --more) {
+    RunTile<kPixels, kBlocks, kUnit, kInPixel>(args, &place);
+    if (more == 0) return;
+    place.in += kPixels * args.inPixel;
+    place.out += kPixels * args.outPixel;
+    if (place.residual) place.residual += kPixels * args.outPixel;
+  }
+}
+
 // Finds the instance for a number of pixels: kMax, kMax - 1, ... 1.
 template <int kMax, int kBlocks, int kUnit, int kInPixel>
 inline void ForPixels(const ConvTileArgs& args) {
   if (args.pixels == kMax) {
-    RunTile<kMax, kBlocks, kUnit, kInPixel>(args);
+    RunTiles<kMax, kBlocks, kUnit, kInPixel>(args);
   } else if constexpr (kMax > 1) {
     ForPixels<kMax - 1, kBlocks, kUnit, kInPixel>(args);
   }

@@ -18,9 +18,15 @@ template <int kPixels>
   for (int i = 15; i < kPixels; i += 16) Prefetch(at + i);
 }
 
+// What changes from tile to tile.
+struct ProductPlace {
+  const float *in, *next;
+  float *copy, *out;
+};
+
 // kImage: from the image itself.
 template <int kOuts, int kVecs, bool kImage>
-void RunProduct(const PlanesProductArgs& args) {
+[[gnu::always_inline]] inline void RunProduct(const PlanesProductArgs& args, const ProductPlace& place) {
   constexpr int kPixels = kVecs * kLanes;
   Vec acc[kOuts][kVecs];
 #pragma GCC unroll 16
@@ -30,16 +36,16 @@ void RunProduct(const PlanesProductArgs& args) {
   }
   // More outputs than the processor foresees by itself.
 #pragma GCC unroll 16
-  for (int o = 0; o < kOuts; ++o) PrefetchPixels<kPixels>(args.out + o * args.outPlane + kPixels);
-  const float *in = args.in, *w = args.weights;
+  for (int o = 0; o < kOuts; ++o) PrefetchPixels<kPixels>(place.out + o * args.outPlane + kPixels);
+  const float *in = place.in, *w = args.weights;
   const float *soon = in + args.inAhead * args.inStep, *const end = in + args.channels * args.inStep;
-  float* copy = args.copy;
-  const float* next = args.next;
+  float* copy = place.copy;
+  const float* next = place.next;
   int64_t asks = args.nextCount;
   for (int64_t c = args.channels; c > 0; --c, in += args.inStep, w += kOuts) {
     if constexpr (kImage) {
       // After the last channel comes the next tile's first.
-      if (soon >= end) soon = args.in + kPixels;
+      if (soon >= end) soon = place.in + kPixels;
       PrefetchPixels<kPixels>(soon);
       soon += args.inStep;
     } else if (asks > 0) {
@@ -64,13 +70,26 @@ void RunProduct(const PlanesProductArgs& args) {
   }
   ptrdiff_t outAt[kVecs];
   for (int v = 0; v < kVecs; ++v) outAt[v] = v * kLanes;
-  StorePlanes(acc, args.out, args.outPlane, outAt, args.activation);
+  StorePlanes(acc, place.out, args.outPlane, outAt, args.activation);
+}
+
+template <int kOuts, int kVecs, bool kImage>
+void RunProducts(const PlanesProductArgs& args) {
+  ProductPlace place = {args.in, args.next, args.copy, args.out};
+  for (int64_t more = args.more;; --more) {
+    RunProduct<kOuts, kVecs, kImage>(args, place);
+    if (more == 0) return;
+    place.in += args.inTile;
+    if (place.next) place.next += kVecs * kLanes;
+    if (place.copy) place.copy += args.copyTile;
+    place.out += kVecs * kLanes;
+  }
 }
 
 template <int kOuts, int kVecs>
 inline void ForProductVecs(const PlanesProductArgs& args) {
   if (args.vecs == kVecs) {
-    args.inAhead > 0 ? RunProduct<kOuts, kVecs, true>(args) : RunProduct<kOuts, kVecs, false>(args);
+    args.inAhead > 0 ? RunProducts<kOuts, kVecs, true>(args) : RunProducts<kOuts, kVecs, false>(args);
   } else if constexpr (kVecs > 1) {
     ForProductVecs<kOuts, kVecs - 1>(args);
   }

@@ -49,9 +49,9 @@ template <int kOuts, int kVecs>
 }
 
 template <int kOuts, int kVecs>
-void RunPlanesTile(const PlanesTileArgs& args) {
+[[gnu::always_inline]] inline void RunPlanesTile(const PlanesTileArgs& args, const ptrdiff_t* inAt, const ptrdiff_t* outAt) {
   const float* in[kVecs];
-  for (int v = 0; v < kVecs; ++v) in[v] = args.in + args.inAt[v];
+  for (int v = 0; v < kVecs; ++v) in[v] = args.in + inAt[v];
   Vec acc[kOuts][kVecs];
 #pragma GCC unroll 16
   for (int o = 0; o < kOuts; ++o) {
@@ -71,13 +71,18 @@ void RunPlanesTile(const PlanesTileArgs& args) {
       for (int v = 0; v < kVecs; ++v) acc[o][v] = MulAdd(x[v], weight, acc[o][v]);
     }
   }
-  StorePlanes(acc, args.out, args.outPlane, args.outAt, args.activation);
+  StorePlanes(acc, args.out, args.outPlane, outAt, args.activation);
+}
+
+template <int kOuts, int kVecs>
+void RunPlanesTiles(const PlanesTileArgs& args) {
+  for (int64_t t = 0; t <= args.more; ++t) RunPlanesTile<kOuts, kVecs>(args, args.inAt + t * kVecs, args.outAt + t * kVecs);
 }
 
 template <int kOuts, int kVecs>
 inline void ForPlaneVecs(const PlanesTileArgs& args) {
   if (args.vecs == kVecs) {
-    RunPlanesTile<kOuts, kVecs>(args);
+    RunPlanesTiles<kOuts, kVecs>(args);
   } else if constexpr (kVecs > 1) {
     ForPlaneVecs<kOuts, kVecs - 1>(args);
   }

@@ -131,14 +131,14 @@ class Planes : public ConvStep {
     args.out = narrow() ? apart : out + place;
     args.outPlane = narrow() ? rows_ * lanes : out_.plane();
     args.activation = conv_.epilogue.fused;
-    const int64_t vecs = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs), tiles = (vecs + most - 1) / most;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const Range some = Share(vecs, tiles, t);
-      args.vecs = static_cast<int>(some.size());
-      args.inAt = inAt_.data() + some.begin;
-      args.outAt = outAt_.data() + some.begin;
+    const int64_t vecs = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs);
+    ForTiles(vecs, (vecs + most - 1) / most, [&](int64_t first, int64_t tileVecs, int64_t tiles) {
+      args.vecs = static_cast<int>(tileVecs);
+      args.inAt = inAt_.data() + first;
+      args.outAt = outAt_.data() + first;
+      args.more = tiles - 1;
       conv_.table.PlanesTile(args);
-    }
+    });
     if (!narrow()) return;
     for (int64_t o = 0; o < outs.size(); ++o) {
       for (int64_t y = 0; y < rows; ++y) {

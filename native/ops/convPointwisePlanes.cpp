@@ -107,18 +107,30 @@ class PointwisePlanes : public ConvStep {
     return args;
   }
 
+  // Calls run(first, tiles, place): tiles of the range, counted from its first, that are alike, and the place of the first; `some` of them apart.
+  template <typename F>
+  void ForAlike(Range tiles, int64_t some, const F& run) const {
+    // Only the image's last may be smaller, or moved back.
+    const int64_t whole = std::min(tiles.end, out_.plane() / tilePixels()) - tiles.begin, asking = std::min(some, whole);
+    if (asking > 0) run(int64_t{0}, asking, PlaceOf(tiles.begin));
+    if (whole > asking) run(asking, whole - asking, PlaceOf(tiles.begin + asking));
+    if (whole < tiles.size()) run(whole, int64_t{1}, PlaceOf(tiles.begin + whole));
+  }
+
   void RunFirstPanel(Range tiles, const float* packed, const float* in, float* copies, float* out) const {
     PlanesProductArgs args = ArgsOf(0, packed);
     args.inStep = in_.plane();
     args.inAhead = std::min<int64_t>(in_.c, kAhead);
-    for (int64_t t = tiles.begin; t < tiles.end; ++t, copies += tileStep()) {
-      const Place place = PlaceOf(t);
+    args.inTile = tilePixels();
+    args.copyTile = tileStep();
+    ForAlike(tiles, 0, [&](int64_t first, int64_t count, Place place) {
       args.vecs = static_cast<int>(place.vecs);
       args.in = in + place.first;
-      args.copy = panels_ > 1 ? copies : nullptr;
+      args.copy = panels_ > 1 ? copies + first * tileStep() : nullptr;
       args.out = out + place.first;
+      args.more = count - 1;
       conv_.table.PlanesProduct(args);
-    }
+    });
   }
 
   // The first `next` tiles behind these are asked for, each panel a part of their channels.
@@ -126,17 +138,18 @@ class PointwisePlanes : public ConvStep {
     const Range asked = Share(in_.c, panels_ - 1, panel - 1);
     PlanesProductArgs args = ArgsOf(panel, packed);
     out += Share(out_.c, panels_, panel).begin * out_.plane();
-    for (int64_t t = tiles.begin; t < tiles.end; ++t, copies += tileStep()) {
-      const Place place = PlaceOf(t);
-      args.in = copies;
+    args.inTile = tileStep();
+    ForAlike(tiles, next, [&](int64_t first, int64_t count, Place place) {
+      args.in = copies + first * tileStep();
       args.inStep = place.vecs * conv_.table.lanes;
       args.vecs = static_cast<int>(place.vecs);
       args.out = out + place.first;
-      const bool asks = t - tiles.begin < next;
+      const bool asks = first < next;
       args.nextCount = asks ? asked.size() : 0;
-      if (asks) args.next = in + asked.begin * in_.plane() + PlaceOf(t + tiles.size()).first;
+      args.next = asks ? in + asked.begin * in_.plane() + PlaceOf(tiles.end + first).first : nullptr;
+      args.more = count - 1;
       conv_.table.PlanesProduct(args);
-    }
+    });
   }
 
   int64_t panels_, tileVecs_, tiles_, groupTiles_, tasks_;

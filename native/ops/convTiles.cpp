@@ -162,7 +162,7 @@ class Tiles : public ConvStep, public ConvByParts {
     for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
   }
 
-  // Pixels begin .. end - 1 of a row, in tiles of nearly equal size: a last tile of one or two pixels would run at a fraction of the speed.
+  // Pixels begin .. end - 1 of a row.
   void RunRow(const Panel& panel, const float* data, Ahead* ahead, bool far, const float* in, const float* residual, InBlocks<float> out, int64_t y, int64_t begin,
               int64_t end) const {
     ConvTileArgs args = {};
@@ -177,25 +177,29 @@ class Tiles : public ConvStep, public ConvByParts {
     args.activation = conv_.epilogue.fused;
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    const int64_t tiles = std::max<int64_t>(1, TilesOf(conv_.table, panel.blocks, end - begin)), least = (end - begin) / tiles;
-    int64_t larger = (end - begin) % tiles;
-    for (int64_t x = begin, size; x < end; x += size) {
-      size = least + (larger-- > 0 ? 1 : 0);
+    if (begin == end) return;
+    ForTiles(end - begin, TilesOf(conv_.table, panel.blocks, end - begin), [&](int64_t first, int64_t pixels, int64_t tiles) {
+      const int64_t x = begin + first;
+      args.pixels = static_cast<int>(pixels);
       if (inAt_.empty()) {
         args.in = row + x * args.inPixel;
         args.out = out.at + line + x * kBlock;
         args.residual = residual ? residual + line + x * kBlock : nullptr;
-      } else {
-        args.in = row;
-        args.out = out.at + line;
-        args.residual = residual ? residual + line : nullptr;
-        args.inAt = inAt_.data() + x;
-        args.outAt = outAt_.data() + x;
+        args.more = tiles - 1;
+        ahead->Next(&args);
+        conv_.table.ConvTile(args);
+        return;
       }
-      ahead->Next(&args);
-      args.pixels = static_cast<int>(size);
-      conv_.table.ConvTile(args);
-    }
+      args.in = row;
+      args.out = out.at + line;
+      args.residual = residual ? residual + line : nullptr;
+      for (int64_t t = 0; t < tiles; ++t) {
+        args.inAt = inAt_.data() + x + t * pixels;
+        args.outAt = outAt_.data() + x + t * pixels;
+        ahead->Next(&args);
+        conv_.table.ConvTile(args);
+      }
+    });
   }
 
  private:

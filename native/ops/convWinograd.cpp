@@ -60,8 +60,6 @@ class Winograd : public ConvStep {
   static constexpr int64_t kSharedTiles = 64;
   // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
   static constexpr int64_t kGroup = 8;
-  // Pieces of a block that the tile kernel takes: 64 tiles by 4, or less.
-  static constexpr int64_t kMostParts = 16;
 
   using Panel = WinogradWeights::Panel;
   using Product = WinogradWeights::Product;
@@ -193,11 +191,7 @@ class Winograd : public ConvStep {
 
   void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
     const Range tiles = TilesOf(block);
-    // Worked out once: divisions for each of the products take as long as those of few channels.
-    int64_t parts = 0, ends[kMostParts + 1] = {};
-    for (const int64_t most = conv_.table.tilePixels, count = (tiles.size() + most - 1) / most; parts < count; ++parts) {
-      ends[parts + 1] = tiles.size() * (parts + 1) / count;
-    }
+    const int64_t parts = (tiles.size() + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
     static const float kZeros[64] = {};
     for (int64_t p = panels.begin; p < panels.end; ++p) {
       const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
@@ -213,13 +207,14 @@ class Winograd : public ConvStep {
         SetTaps(&args, taps_.data() + product.begin, product.taps);
         args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
         Ahead ahead = NextWeights(p, i, packed, parts);
-        for (int64_t part = 0; part < parts; ++part) {
+        ForTiles(tiles.size(), parts, [&](int64_t first, int64_t pixels, int64_t count) {
+          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + first * kBlock;
+          args.out = m + i * mStep() + first * panel.lanes;
+          args.pixels = static_cast<int>(pixels);
+          args.more = count - 1;
           ahead.Next(&args);
-          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + ends[part] * kBlock;
-          args.out = m + i * mStep() + ends[part] * panel.lanes;
-          args.pixels = static_cast<int>(ends[part + 1] - ends[part]);
           conv_.table.ConvTile(args);
-        }
+        });
       }
       if (!TransformBack(tiles, panel, packed, m, residual, out)) RunDirectly(tiles, panel, packed, m + mFloats(), in, residual, out);
     }

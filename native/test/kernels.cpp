@@ -32,9 +32,9 @@ void Expect(float got, double expected, const KernelTable& table, const char* wh
   if (++failures < 20) std::printf("%s %s: got %g, expected %g\n", table.name, what, static_cast<double>(got), expected);
 }
 
-// A row of `pixels` outputs from `taps` taps, `unit` channels each.
-void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, int inPixel, bool residual, bool relu, bool listed = false) {
-  const int taps = 3;
+// A row of `tile` outputs from `taps` taps, `unit` channels each, and of `more` tiles after it.
+void TestConvTile(const KernelTable& table, int tile, int blocks, int unit, int inPixel, bool residual, bool relu, bool listed = false, int more = 0) {
+  const int taps = 3, pixels = tile * (more + 1);
   const int lanes = blocks * 8;
   const ptrdiff_t offsets[taps] = {0, 5, 16};
   const std::vector<float> in = Fill(static_cast<size_t>(pixels * inPixel + 64));
@@ -42,7 +42,8 @@ void TestConvTile(const KernelTable& table, int pixels, int blocks, int unit, in
   const ptrdiff_t outBlock = pixels * 8 + 8;
   const std::vector<float> add = Fill(static_cast<size_t>(outBlock * blocks));
   std::vector<float> out(static_cast<size_t>(outBlock * blocks), kGuard);
-  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, pixels % (taps + 1), unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, pixels, nullptr, nullptr, blocks, {}};
+  xcorr::ConvTileArgs args = {in.data(), inPixel, offsets, taps, pixels % (taps + 1), unit, weights.data(), nullptr, 0, bias.data(), residual ? add.data() : nullptr, out.data(), 8, outBlock, tile, nullptr, nullptr, blocks, {}};
+  args.more = more;
   // The same pixels, named one by one.
   std::vector<ptrdiff_t> inAt, outAt;
   for (int i = 0; i < pixels; ++i) {
@@ -145,8 +146,9 @@ void TestPoolRowsAndColumns(const KernelTable& table, const PoolImage& image, in
   }
 }
 
-void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
-  const size_t taps = 5, n = static_cast<size_t>(vecs), lanes = static_cast<size_t>(table.lanes), m = static_cast<size_t>(outs);
+// `more` tiles after the first.
+void TestPlanesTile(const KernelTable& table, int vecs, int outs, int more, bool relu) {
+  const size_t taps = 5, n = static_cast<size_t>(vecs * (more + 1)), lanes = static_cast<size_t>(table.lanes), m = static_cast<size_t>(outs);
   const ptrdiff_t offsets[taps] = {0, 8, 3, 40, 17};
   const std::vector<float> in = Fill(2048), weights = Fill(taps * 16), bias = Fill(16);
   std::vector<ptrdiff_t> inAt, outAt;
@@ -161,7 +163,7 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
   }
   const size_t plane = n * lanes + 8;
   std::vector<float> out(plane * m, kGuard);
-  table.PlanesTile({in.data(), inAt.data(), vecs, offsets, static_cast<int64_t>(taps), weights.data(), bias.data(), out.data(), outAt.data(), static_cast<ptrdiff_t>(plane), outs, activation});
+  table.PlanesTile({in.data(), inAt.data(), vecs, offsets, static_cast<int64_t>(taps), weights.data(), bias.data(), out.data(), outAt.data(), static_cast<ptrdiff_t>(plane), outs, activation, more});
   for (size_t o = 0; o < m; ++o) {
     for (size_t v = 0; v < n; ++v) {
       for (size_t l = 0; l < lanes; ++l) {
@@ -174,11 +176,12 @@ void TestPlanesTile(const KernelTable& table, int vecs, int outs, bool relu) {
   }
 }
 
-// From the image, with a copy if there are more than 2 outputs, or from such a copy.
-void TestPlanesProduct(const KernelTable& table, int vecs, int outs, bool image, bool relu) {
-  const size_t channels = 5, pixels = static_cast<size_t>(vecs * table.lanes), m = static_cast<size_t>(outs), step = image ? pixels + 3 : pixels, plane = pixels + 8;
-  const std::vector<float> in = Fill(channels * step), weights = Fill(channels * m), bias = Fill(m);
-  std::vector<float> out(plane * m, kGuard), copy(channels * pixels + 1, kGuard);
+// From the image, with a copy if there are more than 2 outputs, or from such a copy; `more` tiles after the first.
+void TestPlanesProduct(const KernelTable& table, int vecs, int outs, int more, bool image, bool relu) {
+  const size_t channels = 5, pixels = static_cast<size_t>(vecs * table.lanes), m = static_cast<size_t>(outs), tiles = static_cast<size_t>(more + 1);
+  const size_t all = pixels * tiles, step = image ? all + 3 : pixels, tile = image ? pixels : channels * pixels + 5, plane = all + 8, copied = channels * pixels + 1;
+  const std::vector<float> in = Fill(channels * step + tiles * tile), weights = Fill(channels * m), bias = Fill(m);
+  std::vector<float> out(plane * m, kGuard), copy(copied * tiles, kGuard);
   xcorr::PlanesProductArgs args = {};
   args.in = in.data();
   args.inStep = static_cast<ptrdiff_t>(step);
@@ -194,21 +197,27 @@ void TestPlanesProduct(const KernelTable& table, int vecs, int outs, bool image,
   args.outPlane = static_cast<ptrdiff_t>(plane);
   args.vecs = vecs;
   args.outs = outs;
+  args.more = more;
+  args.inTile = static_cast<ptrdiff_t>(tile);
+  args.copyTile = static_cast<ptrdiff_t>(copied);
   if (relu) {
     args.activation.kind = xcorr::ActivationKind::kClip;
     args.activation.b = INFINITY;
   }
   table.PlanesProduct(args);
+  const auto read = [&](size_t c, size_t i) { return in[i / pixels * tile + c * step + i % pixels]; };
   for (size_t o = 0; o < m; ++o) {
-    for (size_t i = 0; i < pixels; ++i) {
+    for (size_t i = 0; i < all; ++i) {
       double sum = bias[o];
-      for (size_t c = 0; c < channels; ++c) sum += static_cast<double>(in[c * step + i]) * weights[c * m + o];
+      for (size_t c = 0; c < channels; ++c) sum += static_cast<double>(read(c, i)) * weights[c * m + o];
       Expect(out[o * plane + i], relu && sum < 0 ? 0 : sum, table, "PlanesProduct");
     }
-    Expect(out[o * plane + pixels], kGuard, table, "PlanesProduct guard");
+    Expect(out[o * plane + all], kGuard, table, "PlanesProduct guard");
   }
-  for (size_t i = 0; i < channels * pixels; ++i) Expect(copy[i], args.copy ? in[i / pixels * step + i % pixels] : kGuard, table, "PlanesProduct copy");
-  Expect(copy[channels * pixels], kGuard, table, "PlanesProduct copy guard");
+  for (size_t t = 0; t < tiles; ++t) {
+    for (size_t i = 0; i + 1 < copied; ++i) Expect(copy[t * copied + i], args.copy ? read(i / pixels, t * pixels + i % pixels) : kGuard, table, "PlanesProduct copy");
+    Expect(copy[(t + 1) * copied - 1], kGuard, table, "PlanesProduct copy guard");
+  }
 }
 
 void TestPlanesRows(const KernelTable& table, int vecs, int rows, int kernel, bool relu) {
@@ -449,9 +458,13 @@ int main() {
     const int before = failures;
     for (int blocks = 1; blocks <= table->widestBlocks; ++blocks) {
       for (int pixels = 1; pixels <= table->TilePixels(blocks); ++pixels) {
-        for (int inPixel : {8, 16, 24}) TestConvTile(*table, pixels, blocks, 8, inPixel, pixels % 2 == 0, blocks % 2 == 0);
+        for (int inPixel : {8, 16, 24}) {
+          for (int more : {0, 2}) TestConvTile(*table, pixels, blocks, 8, inPixel, pixels % 2 == 0, blocks % 2 == 0, false, more);
+        }
         TestConvTile(*table, pixels, blocks, 8, 8, pixels % 2 == 0, blocks % 2 == 0, true);
-        for (int inPixel : {1, 2, 3}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1);
+        for (int inPixel : {1, 2, 3}) {
+          for (int more : {0, 2}) TestConvTile(*table, pixels, blocks, 1, inPixel, pixels % 2 == 1, blocks % 2 == 1, false, more);
+        }
       }
     }
     for (xcorr::PoolKind kind : {xcorr::PoolKind::kMaximum, xcorr::PoolKind::kSum}) {
@@ -471,8 +484,10 @@ int main() {
     for (int vecs = 1; vecs <= 8; ++vecs) {
       for (int outs = 1; outs <= table->planeOuts; ++outs) {
         if (vecs > table->PlaneVecs(outs)) continue;
-        TestPlanesTile(*table, vecs, outs, outs % 2 == 0);
-        for (bool image : {false, true}) TestPlanesProduct(*table, vecs, outs, image, outs % 2 == 1);
+        for (int more : {0, 2}) {
+          TestPlanesTile(*table, vecs, outs, more, outs % 2 == 0);
+          for (bool image : {false, true}) TestPlanesProduct(*table, vecs, outs, more, image, outs % 2 == 1);
+        }
       }
     }
     for (int kernel = 1; kernel <= 11; ++kernel) {
