@@ -1,0 +1,145 @@
+/** Pools, transposed convolutions, products and what else runs on images, in awkward shapes. */
+import type { Tensor } from "../../src/core/tensor.js";
+import * as F from "../../src/functional.js";
+import { type Case, testParity } from "../support/parity.js";
+
+const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
+  name: `${name} (${x})`,
+  inputs: [x],
+  run,
+  exact: false,
+});
+/** On planes as they are, and on the blocks that a convolution leaves. */
+const bothLayouts = (name: string, x: number[], run: (t: Tensor) => Tensor): Case[] => [
+  pool(name, x, run),
+  {
+    name: `${name} (${x}) of a convolution`,
+    inputs: [x, [x[1], x[1], 1, 1]],
+    // With something added to it, it prefers blocks.
+    run: (t, w) => run(F.add(F.conv2d(t, w), t)),
+    exact: false,
+  },
+];
+const cases: Case[] = [
+  ...[6, 7, 13, 16, 17, 34, 50].flatMap((width) => [
+    ...bothLayouts("maxPool2d 2", [1, 9, 6, width], (x) => F.maxPool2d(x, 2)),
+    ...bothLayouts("maxPool2d 3 stride 2 pad 1 ceil", [2, 9, 7, width], (x) =>
+      F.maxPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true }),
+    ),
+    ...bothLayouts("avgPool2d 3 stride 1", [1, 11, 5, width], (x) =>
+      F.avgPool2d(x, 3, { stride: 1, padding: 1, countIncludePad: false }),
+    ),
+  ]),
+  ...bothLayouts("maxPool2d 2 stride 2, 1", [1, 9, 6, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: [2, 1], padding: [0, 1] }),
+  ),
+  ...bothLayouts("maxPool2d 2 stride 1", [1, 9, 1, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: 1, padding: [1, 0] }),
+  ),
+  ...bothLayouts("maxPool2d 3 of three rows", [1, 9, 3, 9], (x) =>
+    F.maxPool2d(x, 3, { stride: 2 }),
+  ),
+  ...bothLayouts("maxPool2d 4 stride 5 ceil", [1, 9, 12, 11], (x) =>
+    F.maxPool2d(x, 4, { stride: 5, padding: 2, ceilMode: true }),
+  ),
+  ...bothLayouts("maxPool2d 3, 2", [1, 9, 7, 8], (x) => F.maxPool2d(x, [3, 2], { stride: [2, 3] })),
+  ...bothLayouts("maxPool2d dilated", [1, 9, 9, 9], (x) =>
+    F.maxPool2d(x, 2, { stride: 1, dilation: 3 }),
+  ),
+  ...bothLayouts("maxPool2d dilated rows", [1, 9, 9, 9], (x) =>
+    F.maxPool2d(x, 3, { stride: 2, padding: 1, dilation: [2, 1] }),
+  ),
+  ...[5, 9].flatMap((size) =>
+    bothLayouts(`maxPool2d ${size} stride 1`, [1, 9, 6, 11], (x) =>
+      F.maxPool2d(x, size, { stride: 1, padding: size >> 1 }),
+    ),
+  ),
+  ...bothLayouts("maxPool2d 4 dilated", [1, 9, 12, 13], (x) =>
+    F.maxPool2d(x, 4, { stride: 1, padding: 2, dilation: 2 }),
+  ),
+  ...bothLayouts("avgPool2d 3 pad 1", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 3, { stride: 2, padding: 1 }),
+  ),
+  ...bothLayouts("avgPool2d without padding", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false }),
+  ),
+  ...bothLayouts("avgPool2d 2 ceil", [1, 11, 7, 9], (x) =>
+    F.avgPool2d(x, 2, { padding: 1, ceilMode: true }),
+  ),
+  ...bothLayouts("avgPool2d by a divisor", [1, 11, 7, 8], (x) =>
+    F.avgPool2d(x, 6, { stride: 3, padding: 2, divisorOverride: 7 }),
+  ),
+  pool("globalAvgPool", [2, 13, 5, 4], F.globalAvgPool),
+  pool("interpolate bilinear", [1, 10, 5, 6], (x) =>
+    F.interpolate(x, { scaleFactor: 2, mode: "bilinear" }),
+  ),
+  pool("hardswish", [1, 9, 5, 4], F.hardswish),
+  pool("sigmoid", [1, 9, 5, 4], F.sigmoid),
+  pool("softmax", [4, 37], (x) => F.softmax(x)),
+  {
+    name: "convTranspose2d",
+    inputs: [[1, 9, 5, 6], [9, 7, 3, 3], [7]],
+    run: (x, w, bias) => F.convTranspose2d(x, w, { bias, stride: 2, padding: 1, outputPadding: 1 }),
+    exact: true,
+  },
+  {
+    name: "convTranspose2d groups",
+    inputs: [
+      [1, 8, 5, 6],
+      [8, 3, 2, 2],
+    ],
+    run: (x, w) => F.convTranspose2d(x, w, { stride: 2, groups: 2 }),
+    exact: true,
+  },
+  ...[
+    { cin: 9, cout: 1, kernel: [2, 2] },
+    { cin: 16, cout: 3, kernel: [2, 3] },
+    { cin: 7, cout: 5, kernel: [4, 5] },
+  ].map(({ cin, cout, kernel }) => ({
+    name: `convTranspose2d ${cin} to ${cout}, kernels ${kernel} side by side`,
+    inputs: [[2, cin, 5, 17], [cin, cout, ...kernel], [cout]],
+    run: (x: Tensor, w: Tensor, bias: Tensor) =>
+      F.relu(F.convTranspose2d(x, w, { bias, stride: kernel })),
+    exact: true,
+  })),
+  ...[3, 4, 9].map((more) => ({
+    name: `a skip connection that gets ${more} channels more`,
+    inputs: [
+      [1, 9, 5, 6],
+      [12, 9, 1, 1],
+      [12 + more, 12, 1, 1],
+    ],
+    run: (x: Tensor, w: Tensor, wide: Tensor) => {
+      const y = F.relu(F.conv2d(x, w));
+      return F.relu(F.add(F.conv2d(y, wide), F.pad(y, [0, 0, 0, 0, 0, more])));
+    },
+    exact: true,
+  })),
+  {
+    name: "linear",
+    inputs: [[3, 19], [21, 19], [21]],
+    run: (x, w, b) => F.linear(x, w, b),
+    exact: true,
+  },
+  {
+    name: "matmul",
+    inputs: [
+      [2, 5, 24],
+      [24, 33],
+    ],
+    run: F.matmul,
+    exact: true,
+  },
+  ...[4, 6].map((height) => ({
+    name: `conv, residual, relu: ${height} x 7`,
+    inputs: [
+      [1, 16, height, 7],
+      [16, 16, 3, 3],
+    ],
+    run: (x: Tensor, w: Tensor) => F.relu(F.add(F.conv2d(x, w, { padding: 1 }), x)),
+    // Six rows are enough for Winograd's tiles.
+    exact: height < 5,
+    mixes: height >= 5,
+  })),
+];
+testParity(cases);
