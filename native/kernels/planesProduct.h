@@ -86,25 +86,12 @@ void RunProducts(const PlanesProductArgs& args) {
   }
 }
 
-template <int kOuts, int kVecs>
-inline void ForProductVecs(const PlanesProductArgs& args) {
-  if (args.vecs == kVecs) {
+void PlanesProduct(const PlanesProductArgs& args) {
+  ForPlaneShape(args.outs, args.vecs, [&](auto shape) {
+    constexpr int kOuts = decltype(shape)::outs, kVecs = decltype(shape)::vecs;
     args.inAhead > 0 ? RunProducts<kOuts, kVecs, true>(args) : RunProducts<kOuts, kVecs, false>(args);
-  } else if constexpr (kVecs > 1) {
-    ForProductVecs<kOuts, kVecs - 1>(args);
-  }
+  });
 }
-
-template <int kOuts>
-inline void ForProductOuts(const PlanesProductArgs& args) {
-  if (args.outs == kOuts) {
-    ForProductVecs<kOuts, PlaneVecs(kOuts)>(args);
-  } else if constexpr (kOuts > 1) {
-    ForProductOuts<kOuts - 1>(args);
-  }
-}
-
-void PlanesProduct(const PlanesProductArgs& args) { ForProductOuts<kPlaneOuts>(args); }
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

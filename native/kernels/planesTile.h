@@ -79,25 +79,31 @@ void RunPlanesTiles(const PlanesTileArgs& args) {
   for (int64_t t = 0; t <= args.more; ++t) RunPlanesTile<kOuts, kVecs>(args, args.inAt + t * kVecs, args.outAt + t * kVecs);
 }
 
+// Calls run(PlaneShape<outs, vecs>()) with both as constants.
 template <int kOuts, int kVecs>
-inline void ForPlaneVecs(const PlanesTileArgs& args) {
-  if (args.vecs == kVecs) {
-    RunPlanesTiles<kOuts, kVecs>(args);
+struct PlaneShape {
+  static constexpr int outs = kOuts, vecs = kVecs;
+};
+template <int kOuts, int kVecs, typename F>
+inline void ForPlaneVecs(int vecs, const F& run) {
+  if (vecs == kVecs) {
+    run(PlaneShape<kOuts, kVecs>());
   } else if constexpr (kVecs > 1) {
-    ForPlaneVecs<kOuts, kVecs - 1>(args);
+    ForPlaneVecs<kOuts, kVecs - 1>(vecs, run);
   }
 }
-
-template <int kOuts>
-inline void ForPlaneOuts(const PlanesTileArgs& args) {
-  if (args.outs == kOuts) {
-    ForPlaneVecs<kOuts, PlaneVecs(kOuts)>(args);
+template <int kOuts = kPlaneOuts, typename F>
+inline void ForPlaneShape(int outs, int vecs, const F& run) {
+  if (outs == kOuts) {
+    ForPlaneVecs<kOuts, PlaneVecs(kOuts)>(vecs, run);
   } else if constexpr (kOuts > 1) {
-    ForPlaneOuts<kOuts - 1>(args);
+    ForPlaneShape<kOuts - 1>(outs, vecs, run);
   }
 }
 
-void PlanesTile(const PlanesTileArgs& args) { ForPlaneOuts<kPlaneOuts>(args); }
+void PlanesTile(const PlanesTileArgs& args) {
+  ForPlaneShape(args.outs, args.vecs, [&](auto shape) { RunPlanesTiles<decltype(shape)::outs, decltype(shape)::vecs>(args); });
+}
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../runtime/cpu.h"
 #include "convByParts.h"
 #include "convTaps.h"
 #include "epilogue.h"
@@ -76,6 +77,12 @@ class ConvStep : public Step {
   int64_t scratchFloats_ = 0;
   int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
+
+// Tasks that a step is cut into, so that the threads of a large machine are busy; and the fewest that will do.
+constexpr int64_t kWantedTasks = 16, kLeastTasks = 8;
+
+// Numbers that are to stay in the second cache: two fifths of it, as weights stream through the rest.
+inline int64_t NearFloats() { return static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / sizeof(float)); }
 
 // The step for a problem of conv2d, by the algorithm that is expected to be the fastest.
 std::unique_ptr<ConvStep> MakeConv(const Problem& problem);

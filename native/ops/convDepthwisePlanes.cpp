@@ -13,8 +13,8 @@ class DepthwisePlanes : public ConvStep {
  public:
   explicit DepthwisePlanes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
     const int64_t floats = std::max<int64_t>(1, out_.plane() * taps());
-    runs_ = std::clamp<int64_t>(std::max(floats / kTaskFloats, kFewTasks / out_.c), 1, out_.h);
-    planesPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(kTaskFloats / floats, 1, std::max<int64_t>(1, out_.c / kFewTasks));
+    runs_ = std::clamp<int64_t>(std::max(floats / kTaskFloats, kWantedTasks / out_.c), 1, out_.h);
+    planesPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(kTaskFloats / floats, 1, std::max<int64_t>(1, out_.c / kWantedTasks));
   }
 
  protected:
@@ -64,7 +64,7 @@ class DepthwisePlanes : public ConvStep {
   bool clips() const { return conv_.epilogue.fused.kind == ActivationKind::kClip && !conv_.epilogue.fused.affine; }
 
   // Multiply-adds of numbers that are worth a task: some 10 us.
-  static constexpr int64_t kTaskFloats = 400000, kFewTasks = 16;
+  static constexpr int64_t kTaskFloats = 400000;
   static constexpr int64_t kAheadFloats = 1024;
 
   int64_t runs_, planesPerTask_;

@@ -29,10 +29,10 @@ class Lanewise : public ConvStep, public ConvOfParts {
     }
     // Runs of nearly equal size; more of them where panels are few.
     const int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
-    const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (kFewTasks + panels_ - 1) / panels_);
+    const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (kWantedTasks + panels_ - 1) / panels_);
     rowsPerTask_ = ((out_.h + runs - 1) / runs + rowsAtOnce_ - 1) / rowsAtOnce_ * rowsAtOnce_;
     runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
-    panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kFewTasks));
+    panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kWantedTasks));
   }
 
   const ConvOfParts* ofParts() const override { return depthwise_ ? this : nullptr; }
@@ -123,7 +123,7 @@ class Lanewise : public ConvStep, public ConvOfParts {
   }
 
   // Multiply-adds of vectors that are worth a task: some 10 us.
-  static constexpr int64_t kTaskVectors = 30000, kFewTasks = 16;
+  static constexpr int64_t kTaskVectors = 30000;
 
   int64_t panelBlocks_, lanes_, panels_;
   bool depthwise_, evenSteps_;

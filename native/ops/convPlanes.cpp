@@ -7,21 +7,21 @@
 #include <cstring>
 
 #include "convCost.h"
+#include "planePanels.h"
 
 namespace xcorr {
 namespace {
 
 class Planes : public ConvStep {
  public:
-  explicit Planes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
-    const int64_t lanes = conv_.table.lanes, most = conv_.table.planeOuts;
-    panels_ = (conv_.outPerGroup + most - 1) / most;
+  explicit Planes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true), panels_(conv) {
+    const int64_t lanes = conv_.table.lanes;
     vecsPerRow_ = (out_.w + lanes - 1) / lanes;
     // A row narrower than a vector is computed beyond its end.
     phaseFloats_ = std::max(out_.w, lanes) + (conv_.kw - 1) * conv_.dilation[1] / conv_.stride[1];
     rowFloats_ = phaseFloats_ * conv_.stride[1];
     const int64_t fits = (kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach()) / conv_.stride[0];
-    const int64_t wanted = (out_.h * conv_.groups + kFewTasks - 1) / kFewTasks;
+    const int64_t wanted = (out_.h * conv_.groups + kWantedTasks - 1) / kWantedTasks;
     rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
     // Without padding, and with all of the image in the first cache, there is nothing to gain from a copy.
     inPlace_ = !conv_.padding.any() && !narrow() && conv_.stride[1] == 1 && in_.c * in_.plane() * 4 <= kNearBytes;
@@ -46,19 +46,8 @@ class Planes : public ConvStep {
   }
 
  protected:
-  int64_t packedFloats() const override { return out_.c * (1 + taps()); }
-
-  void Pack(const float* weight, const float* bias, float* to) const override {
-    for (int64_t g = 0; g < conv_.groups; ++g) {
-      for (int64_t p = 0; p < panels_; ++p) {
-        const Range outs = Outs(g, p);
-        for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = bias ? bias[o] : 0.0f;
-        for (int64_t t = 0; t < taps(); ++t) {
-          for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = weight[o * taps() + t];
-        }
-      }
-    }
-  }
+  int64_t packedFloats() const override { return panels_.floats(); }
+  void Pack(const float* weight, const float* bias, float* to) const override { panels_.Pack(weight, bias, to); }
 
   void RunImage(Team& team, const float* packed, const float* in, const float*, float* out, float*) const override {
     const int64_t runs = (out_.h + rows_ - 1) / rows_;
@@ -79,7 +68,6 @@ class Planes : public ConvStep {
 
  private:
   bool narrow() const { return out_.w < conv_.table.lanes; }
-  int64_t taps() const { return conv_.inPerGroup * conv_.kh * conv_.kw; }
   int64_t reach() const { return (conv_.kh - 1) * conv_.dilation[0]; }
   int64_t RowsRead(int64_t rows) const { return (rows - 1) * conv_.stride[0] + reach() + 1; }
   int64_t copyFloats() const { return conv_.inPerGroup * copiedRows_ * rowFloats_; }
@@ -107,27 +95,18 @@ class Planes : public ConvStep {
     }
   }
 
-  Range Outs(int64_t group, int64_t panel) const {
-    const int64_t first = group * conv_.outPerGroup;
-    const Range outs = Share(conv_.outPerGroup, panels_, panel);
-    return {first + outs.begin, first + outs.end};
-  }
-
   void RunPanels(int64_t group, int64_t first, int64_t rows, const float* packed, const float* in, float* out) const {
-    for (int64_t p = 0; p < panels_; ++p) RunPanel(Outs(group, p), first, rows, packed, in, out);
+    for (int64_t p = 0; p < panels_.perGroup(); ++p) RunPanel(panels_.Outs(group, p), first, rows, packed, in, out);
   }
 
   void RunPanel(Range outs, int64_t first, int64_t rows, const float* packed, const float* copy, float* out) const {
-    const float* data = packed + outs.begin * (1 + taps());
     const int64_t place = outs.begin * out_.plane() + first * out_.w, lanes = conv_.table.lanes;
     float* apart = const_cast<float*>(copy) + copyFloats();
     PlanesTileArgs args = {};
     args.in = copy;
     args.taps = taps_.data();
-    args.tapCount = taps();
-    args.outs = static_cast<int>(outs.size());
-    args.bias = data;
-    args.weights = data + outs.size();
+    args.tapCount = static_cast<int64_t>(taps_.size());
+    panels_.SetPanel(&args, outs, packed);
     args.out = narrow() ? apart : out + place;
     args.outPlane = narrow() ? rows_ * lanes : out_.plane();
     args.activation = conv_.epilogue.fused;
@@ -148,9 +127,10 @@ class Planes : public ConvStep {
   }
 
   // A task copies kh - 1 rows more than it makes. They stay in a second cache of 256 KB or more.
-  static constexpr int64_t kCopyBytes = 224 << 10, kNearBytes = 32 << 10, kFewTasks = 16;
+  static constexpr int64_t kCopyBytes = 224 << 10, kNearBytes = 32 << 10;
 
-  int64_t panels_, vecsPerRow_, phaseFloats_, rowFloats_, rows_, copiedRows_;
+  PlanePanels panels_;
+  int64_t vecsPerRow_, phaseFloats_, rowFloats_, rows_, copiedRows_;
   bool inPlace_;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
 };

@@ -6,41 +6,31 @@
 // each: first the tiles for the first panel, then the other panels.
 #include <algorithm>
 
-#include "../runtime/cpu.h"
 #include "convCost.h"
+#include "planePanels.h"
 
 namespace xcorr {
 namespace {
 
 class PointwisePlanes : public ConvStep {
  public:
-  explicit PointwisePlanes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
-    const int64_t most = conv_.table.planeOuts;
-    panels_ = (out_.c + most - 1) / most;
+  explicit PointwisePlanes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true), outs_(conv), panels_(outs_.perGroup()) {
     tileVecs_ = std::min<int64_t>(conv_.table.PlaneVecs(static_cast<int>((out_.c + panels_ - 1) / panels_)), out_.plane() / conv_.table.lanes);
     tiles_ = (out_.plane() + tilePixels() - 1) / tilePixels();
-    const int64_t near = static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / sizeof(float));
+    const int64_t near = NearFloats();
     groupTiles_ = std::max<int64_t>(1, (packedFloats() <= near ? kNearestFloats : near) / tileStep());
     const int64_t groups = (tiles_ + groupTiles_ - 1) / groupTiles_;
-    shared_ = groups < kManyTasks;
-    tasks_ = shared_ ? groups : std::min<int64_t>(groups, kFewTasks);
+    shared_ = groups < kLeastTasks;
+    tasks_ = shared_ ? groups : std::min<int64_t>(groups, kWantedTasks);
     tasks_ = std::min(tasks_, Parts(tiles_));
     if (shared_) groupTiles_ = (tiles_ + tasks_ - 1) / tasks_;
   }
 
  protected:
-  int64_t packedFloats() const override { return out_.c * (1 + in_.c); }
+  int64_t packedFloats() const override { return outs_.floats(); }
   int64_t workFloats() const override { return shared_ ? groupFloats() : 0; }
 
-  void Pack(const float* weight, const float* bias, float* to) const override {
-    for (int64_t p = 0; p < panels_; ++p) {
-      const Range outs = Share(out_.c, panels_, p);
-      for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = bias ? bias[o] : 0.0f;
-      for (int64_t c = 0; c < in_.c; ++c) {
-        for (int64_t o = outs.begin; o < outs.end; ++o) *to++ = weight[o * in_.c + c];
-      }
-    }
-  }
+  void Pack(const float* weight, const float* bias, float* to) const override { outs_.Pack(weight, bias, to); }
 
   void RunImage(Team& team, const float* packed, const float* in, const float*, float* out, float* work) const override {
     if (shared_) {
@@ -60,15 +50,13 @@ class PointwisePlanes : public ConvStep {
   }
 
  private:
-  // Fewer tasks than this do not keep the threads of a large machine busy.
-  static constexpr int64_t kManyTasks = 8, kFewTasks = 16;
   // Of copies that leave room in the first cache.
   static constexpr int64_t kNearestFloats = (20 << 10) / sizeof(float);
   // Channels by which a tile is asked for ahead.
   static constexpr int64_t kAhead = 16;
 
   void RunShared(Team& team, Range tiles, const float* packed, const float* in, float* copies, float* out) const {
-    const int64_t parts = std::min<int64_t>(Parts(tiles.size()), kManyTasks);
+    const int64_t parts = std::min<int64_t>(Parts(tiles.size()), kLeastTasks);
     team.Run(parts, [&](int64_t part, int) {
       const Range some = Share(tiles.size(), parts, part);
       RunFirstPanel({tiles.begin + some.begin, tiles.begin + some.end}, packed, in, copies + some.begin * tileStep(), out);
@@ -94,13 +82,9 @@ class PointwisePlanes : public ConvStep {
   }
 
   PlanesProductArgs ArgsOf(int64_t panel, const float* packed) const {
-    const Range outs = Share(out_.c, panels_, panel);
-    const float* data = packed + outs.begin * (1 + in_.c);
     PlanesProductArgs args = {};
+    outs_.SetPanel(&args, outs_.Outs(0, panel), packed);
     args.channels = in_.c;
-    args.outs = static_cast<int>(outs.size());
-    args.bias = data;
-    args.weights = data + outs.size();
     args.outPlane = out_.plane();
     args.nextStep = in_.plane();
     args.activation = conv_.epilogue.fused;
@@ -137,7 +121,7 @@ class PointwisePlanes : public ConvStep {
   void RunPanel(int64_t panel, Range tiles, const float* packed, const float* copies, const float* in, int64_t next, float* out) const {
     const Range asked = Share(in_.c, panels_ - 1, panel - 1);
     PlanesProductArgs args = ArgsOf(panel, packed);
-    out += Share(out_.c, panels_, panel).begin * out_.plane();
+    out += outs_.Outs(0, panel).begin * out_.plane();
     args.inTile = tileStep();
     ForAlike(tiles, next, [&](int64_t first, int64_t count, Place place) {
       args.in = copies + first * tileStep();
@@ -152,6 +136,7 @@ class PointwisePlanes : public ConvStep {
     });
   }
 
+  PlanePanels outs_;
   int64_t panels_, tileVecs_, tiles_, groupTiles_, tasks_;
   bool shared_;
 };

@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "../runtime/cpu.h"
 #include "convCost.h"
 
 namespace xcorr {
@@ -43,17 +42,14 @@ constexpr Product kProducts[] = {
 };
 constexpr int64_t kMultiplied = 7;
 
-// Fewer tasks than this do not keep the threads of a large machine busy.
-constexpr int64_t kManyTasks = 8;
-
 // Blocks of pixels whose sums fill less than half of the second cache. More of them, down to one tile each, if the panels alone are few tasks.
 struct Cut {
   int64_t blocks, pairs, panels;  // pairs: of the largest block
 };
 Cut CutPixels(const Conv& c) {
   const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, perPair = kSums * c.x.blocks / 2 * kBlock + kKept * c.table.widestBlocks * kBlock;
-  const int64_t fit = std::clamp(static_cast<int64_t>(SecondCacheBytes() * 2 / 5) / (4 * perPair) / tile, int64_t{1}, 96 / tile) * tile;
-  const int64_t panels = (c.y.blocks / 2 + c.table.tileBlocks - 1) / c.table.tileBlocks, tasks = (kManyTasks + panels - 1) / panels;
+  const int64_t fit = std::clamp(NearFloats() / perPair / tile, int64_t{1}, 96 / tile) * tile;
+  const int64_t panels = (c.y.blocks / 2 + c.table.tileBlocks - 1) / c.table.tileBlocks, tasks = (kLeastTasks + panels - 1) / panels;
   const int64_t blocks = std::max((pairs + fit - 1) / fit, std::min(tasks, std::max<int64_t>(1, pairs / tile)));
   return {blocks, ((c.y.plane() + blocks - 1) / blocks + 1) / 2, panels};
 }
@@ -87,7 +83,7 @@ class Strassen : public ConvStep, public ConvByParts {
   int64_t sharedFloats() const override { return cut_.blocks * sumFloats(); }
   int64_t ownFloats() const override { return keptFloats(); }
   void PrepareParts(Team& team, const float* in, float* shared) const override {
-    const int64_t inputParts = std::min<int64_t>(inHalf_, kManyTasks);
+    const int64_t inputParts = std::min<int64_t>(inHalf_, kLeastTasks);
     team.Run(cut_.blocks * inputParts, [&](int64_t task, int) {
       const int64_t block = task / inputParts, part = task % inputParts;
       Sum(block, Share(inHalf_, inputParts, part), in, shared + block * sumFloats());
@@ -177,7 +173,7 @@ class Strassen : public ConvStep, public ConvByParts {
     return {all.begin, all.end - pairs, pairs};
   }
 
-  bool fused() const { return cut_.blocks >= kManyTasks; }
+  bool fused() const { return cut_.blocks >= kLeastTasks; }
   int64_t sumStep() const { return inHalf_ * cut_.pairs * kBlock + 16; }  // not a multiple of 4096 bytes: the sums would share a cache set
   int64_t sumFloats() const { return kSums * sumStep(); }
   int64_t keptStep() const { return cut_.pairs * conv_.table.widestBlocks * kBlock + 16; }
@@ -292,7 +288,7 @@ Reason AcceptsStrassen(const Conv& c) {
   if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";
   if (c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 output channels, or one pixel";
   const Cut cut = CutPixels(c);
-  return cut.blocks * cut.panels < kManyTasks ? "too few tasks" : "";
+  return cut.blocks * cut.panels < kLeastTasks ? "too few tasks" : "";
 }
 
 double CostStrassen(const Conv& c) {

@@ -16,7 +16,6 @@
 #include <cstring>
 #include <string>
 
-#include "../runtime/cpu.h"
 #include "convCost.h"
 #include "convWinogradWeights.h"
 
@@ -54,8 +53,6 @@ class Winograd : public ConvStep {
   }
 
  private:
-  // Fewer tasks than this do not keep the threads of a large machine busy.
-  static constexpr int64_t kManyTasks = 8;
   // Tiles of a block that threads share: as many products for each weight that comes from afar.
   static constexpr int64_t kSharedTiles = 64;
   // Tiles that are transformed at a time: their copies, if they hang over an edge, stay near.
@@ -79,13 +76,13 @@ class Winograd : public ConvStep {
     const int64_t tile = conv_.table.tilePixels, vTile = rows_.products() * columns_.products() * in_.blocks * kBlock;
     const int64_t mTile = coefficients_ * conv_.table.tileBlocks * kBlock;
     // V and M of a task fill less than half of the second cache; the weights stream through the rest.
-    const int64_t fits = static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / sizeof(float)) / (vTile + mTile) / tile;
+    const int64_t fits = NearFloats() / (vTile + mTile) / tile;
     int64_t most = std::clamp<int64_t>(fits, 1, 48 / tile) * tile;
-    while (most > tile && tiles_ / most < kManyTasks) most -= tile;
+    while (most > tile && tiles_ / most < kLeastTasks) most -= tile;
     const int64_t alone = (tiles_ + most - 1) / most, together = (tiles_ + kSharedTiles - 1) / kSharedTiles;
     // What comes from beyond the second cache: the weights for each block, or V too, which is written, and read for each panel.
     const int64_t weights = rows_.products() * columns_.products() * weights_.inputBlocks() * kBlock * out_.c;
-    shared_ = alone < kManyTasks || (alone - together) * weights > 2 * tiles_ * vTile * (panels() + 2);
+    shared_ = alone < kLeastTasks || (alone - together) * weights > 2 * tiles_ * vTile * (panels() + 2);
     blockCount_ = shared_ ? together : alone;
     blockTiles_ = (tiles_ + blockCount_ - 1) / blockCount_;
   }
@@ -178,7 +175,7 @@ class Winograd : public ConvStep {
 
   // A block by all threads.
   void RunShared(Team& team, int64_t block, const float* packed, const float* in, const float* residual, float* out, float* v) const {
-    const int64_t inputParts = std::min<int64_t>(in_.blocks, kManyTasks);
+    const int64_t inputParts = std::min<int64_t>(in_.blocks, kLeastTasks);
     team.Run(groups() * inputParts, [&](int64_t task, int) {
       float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
       TransformTiles(block, task / inputParts, Share(in_.blocks, inputParts, task % inputParts), in, v, patches);

@@ -4,9 +4,9 @@
  *   x -> conv2d -> maxPool2d -> conv2d -> flatten     becomes     x -> conv2d => maxPool2d => conv2d => reorder -> flatten
  *
  * (=> is blocked.) An op that "prefers" blocks makes blocks. An op that "follows" makes blocks if it reads any. One for which it is the same "either" way
- * prefers blocks if an op behind it does, perhaps after others that follow, and follows if not. All others read and make plain tensors. Where a reader's layout is not the value's, a reorder stands between, one per value and layout. An input
- * of the graph is blocked if an op that prefers blocks reads it, an output if it is made so: what a run takes and gives is plain all the same, and goes into
- * and comes out of blocks as it is copied. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
+ * prefers blocks if an op behind it does, perhaps after others that follow, and follows if not. All others read and make plain tensors. Where a reader's
+ * layout is not the value's, a reorder stands between, one per value and layout. An input of the graph is blocked if an op that prefers blocks reads it, an
+ * output if it is made so: what a run takes and gives is plain all the same, and goes into and comes out of blocks as it is copied. An image of at most 4 channels is not reordered for an op that prefers blocks: half of every block would be empty,
  * and such ops read a plain image as well. Nor is it made in blocks, if no such op reads it.
  */
 import type { Layout, Target } from "../../core/backend.js";
