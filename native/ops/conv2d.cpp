@@ -56,7 +56,7 @@ double ReorderCost(const Conv& conv, const Algorithm& algorithm) {
   double floats = 0;
   if (!conv.x.blocked && algorithm.reads == Layout::kBlocked) floats += static_cast<double>(conv.x.blockedFloats());
   if (!conv.y.blocked && algorithm.makes == Layout::kBlocked) floats += static_cast<double>(conv.y.blockedFloats());
-  return floats * (conv.table.lanes > 8 ? 0.75 : 1.5);
+  return floats * 0.75 * MultiplyAddsPerCycle(conv.table);
 }
 
 // An algorithm that takes the problem, and the time that it is expected to take, or took; in a unit of its own.

@@ -16,7 +16,7 @@ inline double TileCost(const KernelTable& t, int64_t pixels, int64_t blocks, dou
   const double perTile = static_cast<double>(pixels) / static_cast<double>(tiles), v = static_cast<double>(blocks * kBlock) / t.lanes;
   // A sum can take its next number only when the one before is in: 4 cycles, with one or two vectors a cycle. And each pixel and each vector of
   // weights is a load.
-  const double perCycle = t.lanes > 8 ? 1 : 2;
+  const double perCycle = MultiplyAddsPerCycle(t);
   const double step = std::max({perTile * v, 4 * perCycle, (perTile * perCycle / 2 + v) * 1.1});
   return static_cast<double>(tiles) * (steps * step + 24 + 3 * perTile * v);
 }
@@ -34,7 +34,7 @@ inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, d
 // Of numbers that are brought in from afar, or copied; from the memory itself if there are many.
 inline double StreamCost(const KernelTable& t, double floats) {
   constexpr double kMany = 1 << 20;
-  return (floats + std::max(0.0, floats - kMany)) / (t.lanes > 8 ? 5 : 2.5);
+  return (floats + std::max(0.0, floats - kMany)) / 5 * MultiplyAddsPerCycle(t);
 }
 
 }  // namespace xcorr

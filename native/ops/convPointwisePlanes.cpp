@@ -156,7 +156,7 @@ Reason AcceptsPointwisePlanes(const Conv& c) {
 double CostPointwisePlanes(const Conv& c) {
   const int64_t vecs = (c.y.plane() + c.table.lanes - 1) / c.table.lanes;
   // The first panel waits for the image.
-  const double perInput = 1.05 * static_cast<double>(c.y.c) + (c.table.lanes > 8 ? 2.5 : 5);
+  const double perInput = 1.05 * static_cast<double>(c.y.c) + 2.5 * MultiplyAddsPerCycle(c.table);
   return perInput * static_cast<double>(vecs * c.x.c) + StreamCost(c.table, static_cast<double>(c.x.c * c.y.c));
 }
 

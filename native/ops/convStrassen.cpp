@@ -283,8 +283,8 @@ Reason AcceptsStrassen(const Conv& c) {
   if (!c.constantWeight) return "weights that change";
   if (c.kh != 1 || c.kw != 1 || c.padding.any()) return "kernel larger than 1x1, or padding";
   if (c.groups != 1) return "groups";
-  // AVX2 multiplies as fast as second caches of 512 KB, as most of its machines have, bring the sums.
-  if (c.table.lanes == kBlock) return "8 lanes, which wait for its sums";
+  // With two a cycle, products are as fast as the second cache brings the sums.
+  if (c.table.lanes >= kBlock && MultiplyAddsPerCycle(c.table) > 1) return "multiply-adds fast enough to wait for its sums";
   if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";
   if (c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 output channels, or one pixel";
   const Cut cut = CutPixels(c);
@@ -296,8 +296,7 @@ double CostStrassen(const Conv& c) {
   const int64_t steps = c.x.blocks / 2 * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
   const double sums = vectors * static_cast<double>(c.x.blocks / 2) * 28, outputs = vectors * static_cast<double>(outBlocks) * 36;
-  // Smaller tiles read their weights from the second cache more often.
-  const double products = (c.table.lanes > 8 ? 1 : 1.05) * static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
+  const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
   return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }
 

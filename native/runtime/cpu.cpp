@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -80,6 +81,25 @@ bool Supports(const std::string&) { return true; }
 
 #endif
 
+#if defined(__x86_64__) || defined(_M_X64)
+
+// Whether vectors of AVX-512 are multiplied at half of the speed: cores that take them in two halves (Zen 4), and those of Intel's clients, which have one
+// unit for them (Ice Lake, Tiger Lake, Rocket Lake). Servers of Intel with one unit cannot be told by their model from those with two.
+bool HalvesWideVectors() {
+  const Registers zero = CpuId(0, 0), one = CpuId(1, 0);
+  const uint32_t family = (one.a >> 8 & 15) + (one.a >> 20 & 255), model = (one.a >> 4 & 15) | (one.a >> 12 & 0xf0);
+  constexpr uint32_t kOfAuthenticAmd = 0x68747541, kOfGenuineIntel = 0x756e6547;
+  if (zero.b == kOfAuthenticAmd) return family == 0x19;
+  constexpr uint32_t kClients[] = {0x7d, 0x7e, 0x8c, 0x8d, 0xa7};
+  return zero.b == kOfGenuineIntel && family == 6 && std::find(std::begin(kClients), std::end(kClients), model) != std::end(kClients);
+}
+
+#else
+
+bool HalvesWideVectors() { return false; }
+
+#endif
+
 // CPUs' worth of time that the process's cgroup (version 2) may use; 0: no limit, or none known.
 double CgroupQuota() {
   std::ifstream self("/proc/self/cgroup");
@@ -138,6 +158,11 @@ int DefaultThreads() {
     return std::max(1, std::min(count, 16));
   }();
   return threads;
+}
+
+int MultiplyAddsPerCycle(const KernelTable& table) {
+  static const bool halves = HalvesWideVectors();
+  return table.lanes > 8 && halves ? 1 : 2;
 }
 
 size_t SecondCacheBytes() {
