@@ -52,7 +52,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     threads_ = ReadThreads(info[2]);
     try {
       TeamLease lease(threads_);
-      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), Choices{info[3].ToBoolean(), info[4].ToBoolean()}, lease.team());
+      program_ = std::make_shared<Program>(ReadPlan(info[0]), ReadTable(info[1]), Choices{info[3].ToBoolean(), info[4].ToBoolean(), threads_}, lease.team());
     } catch (const std::bad_alloc&) {
       throw Napi::RangeError::New(env, "xcorr addon: out of memory");
     } catch (const Napi::Error&) {

@@ -115,7 +115,7 @@ std::string WhyNotOthers(const Conv& conv, const std::vector<Candidate>& candida
 
 Conv::Conv(const Problem& p)
     : x(p.inputs[0]), y(p.outputs[0]), weight(p.inputs[1]), stride(p.attributes.Ints("stride")), dilation(p.attributes.Ints("dilation")),
-      groups(p.attributes.Int("groups", 1)), winograd(p.choices.winograd),
+      groups(p.attributes.Int("groups", 1)), wantedTasks(std::clamp(4 * p.choices.threads, 16, 64)), winograd(p.choices.winograd),
       constantWeight(static_cast<bool>(p.constants[1])), epilogue(p.attributes), table(*p.kernels) {
   const std::vector<int64_t> pads = p.attributes.Ints("padding");
   padding = {pads[0], pads[1], pads[2], pads[3]};

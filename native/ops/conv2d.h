@@ -22,6 +22,7 @@ struct Conv {
   std::vector<int64_t> stride, dilation;
   Padding padding;
   int64_t groups, kh, kw, inPerGroup, outPerGroup;
+  int64_t wantedTasks;  // to cut the work into, so that many threads end at nearly the same time
   bool hasBias, hasResidual, residualBlocked = true, winograd, constantWeight;
   size_t residualInput;
   Epilogue epilogue;
@@ -78,8 +79,8 @@ class ConvStep : public Step {
   int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
-// Tasks that a step is cut into, so that the threads of a large machine are busy; and the fewest that will do.
-constexpr int64_t kWantedTasks = 16, kLeastTasks = 8;
+// The fewest tasks that will do.
+constexpr int64_t kLeastTasks = 8;
 
 // Numbers that are to stay in the second cache: two fifths of it, as weights stream through the rest.
 inline int64_t NearFloats() { return static_cast<int64_t>(SecondCacheBytes() * 2 / 5 / sizeof(float)); }

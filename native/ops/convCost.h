@@ -31,10 +31,12 @@ inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, d
   return cost;
 }
 
-// Of numbers that are brought in from afar, or copied; from the memory itself if there are many.
+// Of numbers that are brought in from afar, or copied. Many come from further away, at half of the speed: from the memory itself; or, where cores have two
+// wide multiply-adds a cycle, and with them large second caches and a slow third, from that one, at a third.
 inline double StreamCost(const KernelTable& t, double floats) {
-  constexpr double kMany = 1 << 20;
-  return (floats + std::max(0.0, floats - kMany)) / 5 * MultiplyAddsPerCycle(t);
+  const bool wide = t.lanes > 8 && MultiplyAddsPerCycle(t) > 1;
+  const double many = wide ? static_cast<double>(SecondCacheBytes() / sizeof(float)) : 1 << 20;
+  return (floats + (wide ? 2 : 1) * std::max(0.0, floats - many)) / 5 * MultiplyAddsPerCycle(t);
 }
 
 }  // namespace xcorr

@@ -13,8 +13,8 @@ class DepthwisePlanes : public ConvStep {
  public:
   explicit DepthwisePlanes(const Conv& conv) : ConvStep(conv, true, Copy::kNone, true) {
     const int64_t floats = std::max<int64_t>(1, out_.plane() * taps());
-    runs_ = std::clamp<int64_t>(std::max(floats / kTaskFloats, kWantedTasks / out_.c), 1, out_.h);
-    planesPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(kTaskFloats / floats, 1, std::max<int64_t>(1, out_.c / kWantedTasks));
+    runs_ = std::clamp<int64_t>(std::max(floats / kTaskFloats, conv_.wantedTasks / out_.c), 1, out_.h);
+    planesPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(kTaskFloats / floats, 1, std::max<int64_t>(1, out_.c / conv_.wantedTasks));
   }
 
  protected:

@@ -29,10 +29,10 @@ class Lanewise : public ConvStep, public ConvOfParts {
     }
     // Runs of nearly equal size; more of them where panels are few.
     const int64_t perTask = std::max<int64_t>(1, kTaskVectors / std::max<int64_t>(1, out_.w * conv_.kh * conv_.kw * conv_.inPerGroup));
-    const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (kWantedTasks + panels_ - 1) / panels_);
+    const int64_t runs = std::max((out_.h + perTask - 1) / perTask, (conv_.wantedTasks + panels_ - 1) / panels_);
     rowsPerTask_ = ((out_.h + runs - 1) / runs + rowsAtOnce_ - 1) / rowsAtOnce_ * rowsAtOnce_;
     runs_ = (out_.h + rowsPerTask_ - 1) / rowsPerTask_;
-    panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / kWantedTasks));
+    panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / conv_.wantedTasks));
   }
 
   const ConvOfParts* ofParts() const override { return depthwise_ ? this : nullptr; }

@@ -21,7 +21,7 @@ class Planes : public ConvStep {
     phaseFloats_ = std::max(out_.w, lanes) + (conv_.kw - 1) * conv_.dilation[1] / conv_.stride[1];
     rowFloats_ = phaseFloats_ * conv_.stride[1];
     const int64_t fits = (kCopyBytes / 4 / (rowFloats_ * conv_.inPerGroup) - reach()) / conv_.stride[0];
-    const int64_t wanted = (out_.h * conv_.groups + kWantedTasks - 1) / kWantedTasks;
+    const int64_t wanted = (out_.h * conv_.groups + conv_.wantedTasks - 1) / conv_.wantedTasks;
     rows_ = std::clamp<int64_t>(std::min(fits, wanted), 1, out_.h);
     // Without padding, and with all of the image in the first cache, there is nothing to gain from a copy.
     inPlace_ = !conv_.padding.any() && !narrow() && conv_.stride[1] == 1 && in_.c * in_.plane() * 4 <= kNearBytes;

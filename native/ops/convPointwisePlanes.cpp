@@ -21,7 +21,7 @@ class PointwisePlanes : public ConvStep {
     groupTiles_ = std::max<int64_t>(1, (packedFloats() <= near ? kNearestFloats : near) / tileStep());
     const int64_t groups = (tiles_ + groupTiles_ - 1) / groupTiles_;
     shared_ = groups < kLeastTasks;
-    tasks_ = shared_ ? groups : std::min<int64_t>(groups, kWantedTasks);
+    tasks_ = shared_ ? groups : std::min<int64_t>(groups, conv_.wantedTasks);
     tasks_ = std::min(tasks_, Parts(tiles_));
     if (shared_) groupTiles_ = (tiles_ + tasks_ - 1) / tasks_;
   }

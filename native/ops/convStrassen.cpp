@@ -296,7 +296,8 @@ double CostStrassen(const Conv& c) {
   const int64_t steps = c.x.blocks / 2 * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
   const double sums = vectors * static_cast<double>(c.x.blocks / 2) * 28, outputs = vectors * static_cast<double>(outBlocks) * 36;
-  const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
+  // Smaller tiles read their weights from the second cache more often.
+  const double products = (c.table.lanes > 8 ? 1 : 1.05) * static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
   return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }
 

@@ -134,13 +134,13 @@ class Tiles : public ConvStep, public ConvByParts {
     const int64_t bytesPerPixel = std::max<int64_t>(1, (in_.blocked ? in_.blocks * kBlock : in_.c) * 4);
     const int64_t pixels = std::max(2 * tile, (int64_t{128} << 10) / bytesPerPixel);
     const int64_t perRun = std::max<int64_t>(1, pixels / (r.flat ? tile : r.width));
-    const int64_t least = std::min(kWantedTasks, r.flat ? r.units / 2 : r.units);
+    const int64_t least = std::min(conv_.wantedTasks, r.flat ? r.units / 2 : r.units);
     r.count = std::max<int64_t>({1, least, (r.units + perRun - 1) / perRun});
     return r;
   }
 
   // How many pieces to cut each of `outer` into, of at most `inner`.
-  static int64_t PartsOf(int64_t outer, int64_t inner) { return std::clamp<int64_t>((kWantedTasks + outer - 1) / outer, 1, inner); }
+  int64_t PartsOf(int64_t outer, int64_t inner) const { return std::clamp<int64_t>((conv_.wantedTasks + outer - 1) / outer, 1, inner); }
 
   Ahead NextPanel(int64_t p, const float* data, int64_t tiles) const {
     if (p + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};

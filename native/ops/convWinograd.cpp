@@ -13,6 +13,7 @@
 // A value that is not finite would spread over its tile, and huge ones can overflow in the transforms: when that shows in the results, the block is
 // done again directly.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <string>
 
@@ -48,7 +49,11 @@ class Winograd : public ConvStep {
     team.Run(blockCount_, [&](int64_t block, int) {
       float* v = ThreadScratch(static_cast<size_t>(vFloats() + mFloats() + patchFloats()));
       for (int64_t group = 0; group < groups(); ++group) TransformTiles(block, group, {0, in_.blocks}, in, v, v + vFloats() + mFloats());
-      MultiplyTiles(block, {0, panels()}, packed, v, v + vFloats(), in, residual, out);
+      const Range tiles = TilesOf(block);
+      float* m = v + vFloats();
+      for (int64_t p = 0; p < panels(); ++p) {
+        if (!MultiplyTiles(tiles.begin, {0, tiles.size()}, p, packed, v, m, residual, out)) RunDirectly(tiles, p, packed, m + mFloats(), in, residual, out);
+      }
     });
   }
 
@@ -180,41 +185,51 @@ class Winograd : public ConvStep {
       float* patches = ThreadScratch(static_cast<size_t>(patchFloats()));
       TransformTiles(block, task / inputParts, Share(in_.blocks, inputParts, task % inputParts), in, v, patches);
     });
-    team.Run(panels(), [&](int64_t panel, int) {
-      float* m = ThreadScratch(static_cast<size_t>(mFloats() + patchFloats()));
-      MultiplyTiles(block, {panel, panel + 1}, packed, v, m, in, residual, out);
+    // Panels that are fewer than threads are cut: each thread then brings in the weights of its own. What is done directly does not depend on the cut.
+    const Range tiles = TilesOf(block);
+    const int64_t parts = std::clamp<int64_t>(team.size() / panels(), 1, tiles.size());
+    std::vector<std::atomic<bool>> directly(static_cast<size_t>(panels()));
+    team.Run(panels() * parts, [&](int64_t task, int) {
+      const int64_t p = task / parts;
+      float* m = ThreadScratch(static_cast<size_t>(mFloats()));
+      if (!MultiplyTiles(tiles.begin, Share(tiles.size(), parts, task % parts), p, packed, v, m, residual, out)) directly[static_cast<size_t>(p)] = true;
     });
+    for (int64_t p = 0; p < panels(); ++p) {
+      if (!directly[static_cast<size_t>(p)]) continue;
+      team.Run(tiles.size(), [&](int64_t tile, int) {
+        const int64_t t = tiles.begin + tile;
+        RunDirectly({t, t + 1}, p, packed, ThreadScratch(static_cast<size_t>(patchFloats())), in, residual, out);
+      });
+    }
   }
 
-  void MultiplyTiles(int64_t block, Range panels, const float* packed, const float* v, float* m, const float* in, const float* residual, float* out) const {
-    const Range tiles = TilesOf(block);
-    const int64_t parts = (tiles.size() + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
+  // Some tiles of a block, which begins with tile `firstTile`. False if an output was not finite.
+  bool MultiplyTiles(int64_t firstTile, Range some, int64_t p, const float* packed, const float* v, float* m, const float* residual, float* out) const {
+    const int64_t parts = (some.size() + conv_.table.tilePixels - 1) / conv_.table.tilePixels;
     static const float kZeros[64] = {};
-    for (int64_t p = panels.begin; p < panels.end; ++p) {
-      const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
-      ConvTileArgs args = {};
-      args.inPixel = kBlock;
-      args.unit = static_cast<int>(weights_.unit());
-      args.bias = kZeros;
-      args.outPixel = panel.lanes;
-      args.outBlock = kBlock;
-      args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
-      for (int64_t i = 0; i < coefficients_; ++i) {
-        const Product& product = weights_.products()[static_cast<size_t>(i)];
-        SetTaps(&args, taps_.data() + product.begin, product.taps);
-        args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
-        Ahead ahead = NextWeights(p, i, packed, parts);
-        ForTiles(tiles.size(), parts, [&](int64_t first, int64_t pixels, int64_t count) {
-          args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + first * kBlock;
-          args.out = m + i * mStep() + first * panel.lanes;
-          args.pixels = static_cast<int>(pixels);
-          args.more = count - 1;
-          ahead.Next(&args);
-          conv_.table.ConvTile(args);
-        });
-      }
-      if (!TransformBack(tiles, panel, packed, m, residual, out)) RunDirectly(tiles, panel, packed, m + mFloats(), in, residual, out);
+    const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
+    ConvTileArgs args = {};
+    args.inPixel = kBlock;
+    args.unit = static_cast<int>(weights_.unit());
+    args.bias = kZeros;
+    args.outPixel = panel.lanes;
+    args.outBlock = kBlock;
+    args.blocks = static_cast<int>(panel.lanes / kBlock);  // whole vectors: all of M is written
+    for (int64_t i = 0; i < coefficients_; ++i) {
+      const Product& product = weights_.products()[static_cast<size_t>(i)];
+      SetTaps(&args, taps_.data() + product.begin, product.taps);
+      args.weights = packed + panel.products + product.begin * weights_.unit() * panel.lanes;
+      Ahead ahead = NextWeights(p, i, packed, parts);
+      ForTiles(some.size(), parts, [&](int64_t first, int64_t pixels, int64_t count) {
+        args.in = v + i * vStep_ + VPlace(panel.firstInput, 0, 0) + (some.begin + first) * kBlock;
+        args.out = m + i * mStep() + first * panel.lanes;
+        args.pixels = static_cast<int>(pixels);
+        args.more = count - 1;
+        ahead.Next(&args);
+        conv_.table.ConvTile(args);
+      });
     }
+    return TransformBack({firstTile + some.begin, firstTile + some.end}, panel, packed, m, residual, out);
   }
 
   // What the product after coefficient i of panel p multiplies with.
@@ -236,7 +251,7 @@ class Winograd : public ConvStep {
     return {((panel.firstBlock * out_.h + rows_.First(y)) * out_.w + columns_.First(x)) * kBlock, rows_.Count(y), columns_.Count(x)};
   }
 
-  // False if an output was not finite.
+  // Likewise.
   bool TransformBack(Range tiles, const Panel& panel, const float* packed, const float* m, const float* residual, float* out) const {
     float poison[16] = {};
     WinogradOutputArgs args = {};
@@ -265,7 +280,8 @@ class Winograd : public ConvStep {
     return AllFinite(poison);
   }
 
-  void RunDirectly(Range tiles, const Panel& panel, const float* packed, float* patch, const float* in, const float* residual, float* out) const {
+  void RunDirectly(Range tiles, int64_t p, const float* packed, float* patch, const float* in, const float* residual, float* out) const {
+    const Panel& panel = weights_.panels()[static_cast<size_t>(p)];
     ConvTileArgs args = {};
     args.inPixel = columns_.stride * kBlock;
     SetTaps(&args, patchTaps_.data(), static_cast<int64_t>(patchTaps_.size()));

@@ -64,10 +64,11 @@ class Attributes {
   std::map<std::string, std::string> texts_;
 };
 
-// How an op with several algorithms chooses.
+// How an op with several algorithms chooses, and for how many threads it cuts its work; that changes no result.
 struct Choices {
   bool winograd = true;  // transforms that change the rounding are welcome
   bool tune = false;     // the fastest is found by trying, not by expectation
+  int threads = 1;
 };
 
 // One node to run: what is known before the first run.

@@ -5,6 +5,7 @@
 //
 // Where that is not possible or does not pay, the two run one after the other.
 #include <algorithm>
+#include <vector>
 
 #include "../runtime/cpu.h"
 #include "conv2d.h"
@@ -89,7 +90,8 @@ class PointwiseDepthwise : public Step {
     int64_t blocks = 0;
     for (int64_t part = 0; part < makes_->parts(); ++part) {
       int64_t own = 0;
-      for (const Range& range : makes_->BlocksOf(part)) {
+      made_.push_back(makes_->BlocksOf(part));
+      for (const Range& range : made_.back()) {
         if (range.begin % reads_->blocksTogether() != 0) return "channels that are made in other groups than they are read";
         own += range.size();
       }
@@ -121,7 +123,7 @@ class PointwiseDepthwise : public Step {
       const int64_t block = read.size() * mid_.w * kBlock;
       float* first = mid - read.begin * mid_.w * kBlock;  // where row 0 would be
       makes_->RunPart(part, read, pointwise_->packed(), in, shared, own, {first, block});
-      for (const Range& range : makes_->BlocksOf(part)) {
+      for (const Range& range : made_[static_cast<size_t>(part)]) {
         reads_->RunBlocks(range, rows, depthwise_->packed(), {first - range.begin * block, block}, {out, out_.plane() * kBlock});
         first += range.size() * block;
       }
@@ -135,6 +137,7 @@ class PointwiseDepthwise : public Step {
   const ConvByParts* makes_;
   const ConvOfParts* reads_;
   Image in_, mid_, out_;
+  std::vector<std::vector<Range>> made_;  // by part: the blocks of channels
   bool together_ = false;
   int64_t runs_ = 1;
   size_t midFloats_ = 0, scratchBytes_ = 0;

@@ -37,7 +37,7 @@ constexpr int kSpins = 1000;
 
 // A thread that sleeps takes 10 us to wake, on a virtual machine 50 and more. Where work has come back to back, a thread therefore
 // looks out for the next piece this long before it sleeps; and lets others have the CPU meanwhile.
-constexpr std::chrono::microseconds kPatience{300};
+constexpr std::chrono::microseconds kPatience{500};
 
 // Remembers whether waiting was worth it: once the gap between two pieces of work was short, and until one is long.
 class Patience {

@@ -129,32 +129,71 @@ for (const { isa, available } of nativeIsas()) {
       },
     );
 
-    it("Winograd's tiles in several blocks that threads share give what the sums as they stand do", () => {
-      const x = integers([1, 232, 35, 38], 1);
-      x.data[(2 * 35 + 30) * 38 + 5] = Number.NaN;
-      const w = integers([300, 232, 3, 3], 2);
-      const results = (
-        [
-          ["auto", 1],
-          ["auto", 3],
-          ["off", 1],
-        ] as const
-      ).map(([winograd, threads]) => {
-        const net = compile((t) => F.conv2d(t, w, { padding: 1 }), x, {
-          backend: "native",
-          isa,
-          threads,
-          winograd,
+    it.each([
+      { name: "several blocks", size: [35, 38], outs: 300, threads: 3 },
+      { name: "fewer panels than threads", size: [22, 22], outs: 40, threads: 16 },
+    ] as const)(
+      "Winograd's tiles in blocks that threads share give what the sums as they stand do: $name",
+      ({ size: [height, width], outs, threads: many }) => {
+        const x = integers([1, 232, height, width], 1);
+        x.data[(2 * height + height - 5) * width + 5] = Number.NaN;
+        const w = integers([outs, 232, 3, 3], 2);
+        const results = (
+          [
+            ["auto", 1],
+            ["auto", many],
+            ["off", 1],
+          ] as const
+        ).map(([winograd, threads]) => {
+          const net = compile((t) => F.conv2d(t, w, { padding: 1 }), x, {
+            backend: "native",
+            isa,
+            threads,
+            winograd,
+          });
+          const { steps } = net.explain({ input: x });
+          expect(steps.some(({ algorithm }) => algorithm === "winograd4")).toBe(
+            winograd === "auto",
+          );
+          const { output } = net.runSync({ input: x });
+          net.dispose();
+          return output;
         });
-        const { steps } = net.explain({ input: x });
-        expect(steps.some(({ algorithm }) => algorithm === "winograd4")).toBe(winograd === "auto");
-        const { output } = net.runSync({ input: x });
-        net.dispose();
-        return output;
-      });
-      const [one, three, directly] = results as [Tensor, Tensor, Tensor];
-      expect(three.data).toEqual(one.data);
-      expectClose(one, directly, { rtol: 1e-5, atol: 1e-5 }, magnitude(directly));
+        const [one, shared, directly] = results as [Tensor, Tensor, Tensor];
+        expect(shared.data).toEqual(one.data);
+        expectClose(one, directly, { rtol: 1e-5, atol: 1e-5 }, magnitude(directly));
+      },
+    );
+
+    it("work is cut finer for many threads, and gives the same bits", () => {
+      for (const [shape, kernel, options] of [
+        [[1, 96, 30, 31], [200, 96, 1, 1], {}],
+        [[1, 40, 57, 57], [24, 40, 1, 1], { stride: 2 }],
+        [[1, 48, 40, 41], [64, 48, 3, 3], { padding: 1, stride: 2 }],
+        [[1, 64, 29, 30], [72, 64, 3, 3], { padding: 2, dilation: 2 }],
+        [[1, 3, 65, 67], [32, 3, 3, 3], { padding: 1, stride: 2 }],
+        [[1, 40, 33, 34], [40, 1, 3, 3], { padding: 1, groups: 40 }],
+        [[1, 64, 20, 20], [64, 4, 3, 3], { padding: 1, groups: 16 }],
+        [[1, 1, 90, 91], [1, 1, 7, 7], { padding: 3 }],
+      ] as const) {
+        const [x, w] = [Tensor.randn(shape, { seed: 1 }), Tensor.randn(kernel, { seed: 2 })];
+        // Behind a pool, which runs on blocks, as in a network; and alone.
+        for (const run of [
+          (t: Tensor) => F.conv2d(t, w, options as F.ConvOptions),
+          (t: Tensor) =>
+            F.relu(
+              F.conv2d(F.maxPool2d(t, 3, { stride: 1, padding: 1 }), w, options as F.ConvOptions),
+            ),
+        ]) {
+          const [one, many] = [1, 16].map((threads) => {
+            const net = compile(run, x, { backend: "native", isa, threads });
+            const { output } = net.runSync({ input: x });
+            net.dispose();
+            return output.data;
+          });
+          expect(many, `${shape} by ${kernel}`).toEqual(one);
+        }
+      }
     });
 
     it.skipIf(!available || leavesStrassen(isa)).each([
