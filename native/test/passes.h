@@ -1,0 +1,103 @@
+// Passes over tensors: kernels/elementwise.h, responseNorm.h, channels.h, layout.h.
+#pragma once
+#include "check.h"
+
+namespace {
+
+void TestElementwise(const KernelTable& table, int64_t count) {
+  const std::vector<float> a = Fill(static_cast<size_t>(count)), b = Fill(static_cast<size_t>(count));
+  std::vector<float> out(static_cast<size_t>(count + 1), kGuard);
+  table.BinaryRun({a.data(), b.data(), out.data(), count, xcorr::Operand::kFull, xcorr::Operand::kFull, xcorr::BinaryKind::kMul, {}});
+  for (int64_t i = 0; i < count; ++i) Expect(out[static_cast<size_t>(i)], static_cast<double>(a[static_cast<size_t>(i)]) * b[static_cast<size_t>(i)], table, "BinaryRun");
+  Expect(out[static_cast<size_t>(count)], kGuard, table, "BinaryRun guard");
+  // A block of 8 times one number, plus numbers of their own.
+  table.BinaryRun({a.data(), b.data(), out.data(), count, count < 8 ? xcorr::Operand::kFull : xcorr::Operand::kBlock, xcorr::Operand::kScalar, xcorr::BinaryKind::kMul, {}, b.data()});
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) Expect(out[i], static_cast<double>(a[i % 8]) * b[0] + b[i], table, "BinaryRun of blocks");
+  Expect(out[static_cast<size_t>(count)], kGuard, table, "BinaryRun guard");
+  table.UnaryRun({a.data(), out.data(), count, xcorr::UnaryKind::kExp, {}});
+  for (int64_t i = 0; i < count; ++i) {
+    const double expected = std::exp(static_cast<double>(a[static_cast<size_t>(i)]));
+    if (!(std::fabs(out[static_cast<size_t>(i)] - expected) <= 3e-7 * expected)) Expect(out[static_cast<size_t>(i)], expected, table, "exp");
+  }
+}
+
+// Windows of `size` channels of `blocks` blocks. A power of integers is not one: the base is compared to the bit, the result nearly.
+void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size) {
+  const size_t plane = static_cast<size_t>(pixels + 1) * 8, channels = static_cast<size_t>(blocks) * 8;
+  const std::vector<float> in = Fill(plane * static_cast<size_t>(blocks));
+  std::vector<float> out(in.size(), kGuard), squares(static_cast<size_t>(pixels) * (channels + static_cast<size_t>(size) - 1));
+  xcorr::ResponseNormArgs args = {in.data(), out.data(), static_cast<ptrdiff_t>(plane), blocks, pixels, size, (size - 1) / 2, 0.5f, 2, false, squares.data()};
+  for (bool power : {false, true}) {
+    args.threeQuarters = power;
+    table.ResponseNorm(args);
+    for (size_t p = 0; p <= static_cast<size_t>(pixels); ++p) {
+      for (size_t c = 0; c < channels; ++c) {
+        double base = 2;
+        for (int64_t t = 0; t < size; ++t) {
+          const int64_t near = static_cast<int64_t>(c) - args.before + t;
+          if (near < 0 || near >= static_cast<int64_t>(channels)) continue;
+          const double v = in[static_cast<size_t>(near / 8) * plane + p * 8 + static_cast<size_t>(near % 8)];
+          base += 0.5 * v * v;
+        }
+        const size_t at = c / 8 * plane + p * 8 + c % 8;
+        const double expected = p == static_cast<size_t>(pixels) ? kGuard : power ? in[at] / std::pow(base, 0.75) : base;
+        if (!(std::fabs(out[at] - expected) <= (power ? 3e-7 * std::fabs(expected) : 0))) Expect(out[at], expected, table, "ResponseNorm");
+      }
+    }
+  }
+}
+
+void TestPickChannels(const KernelTable& table, int pixels, int sources) {
+  const size_t size = static_cast<size_t>(pixels) * 8;
+  std::vector<std::vector<float>> blocks;
+  std::vector<const float*> in;
+  for (int s = 0; s < sources; ++s) blocks.push_back(Fill(size));
+  for (const std::vector<float>& block : blocks) in.push_back(block.data());
+  // Lane l of the result comes from source l % (sources + 1), or from none.
+  std::vector<int32_t> lanes(static_cast<size_t>(sources) * 8, -1);
+  for (int l = 0; l < 8; ++l) {
+    if (l % (sources + 1) < sources) lanes[static_cast<size_t>(l % (sources + 1) * 8 + l)] = (l * 5 + 3) % 8;
+  }
+  std::vector<float> out(size + 8, kGuard);
+  table.PickChannels({in.data(), lanes.data(), sources, out.data(), pixels});
+  for (size_t i = 0; i < size + 8; ++i) {
+    const size_t l = i % 8, source = l % static_cast<size_t>(sources + 1);
+    const double expected = i >= size ? kGuard : source < static_cast<size_t>(sources) ? blocks[source][i - l + (l * 5 + 3) % 8] : 0;
+    Expect(out[i], expected, table, "PickChannels");
+  }
+}
+
+void TestLayout(const KernelTable& table, int pixels, int lanes) {
+  const size_t size = static_cast<size_t>(pixels);
+  const size_t plane = size + 3;
+  const std::vector<float> planes = Fill(plane * 8);
+  std::vector<float> block((size + 1) * 8, kGuard), back(plane * 8, kGuard);
+  table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 0});
+  table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 64});
+  double sums[8];
+  table.SumPixels({block.data(), sums, pixels});
+  for (size_t l = 0; l < 8; ++l) {
+    const bool exists = l < static_cast<size_t>(lanes);
+    double sum = 0;
+    for (size_t p = 0; p < plane; ++p) {
+      if (p < size) Expect(block[p * 8 + l], exists ? planes[l * plane + p] : 0, table, "PlanesToBlock");
+      if (p < size && exists) sum += planes[l * plane + p];
+      Expect(back[l * plane + p], exists && p < size ? planes[l * plane + p] : kGuard, table, "BlockToPlanes");
+    }
+    Expect(block[size * 8 + l], kGuard, table, "PlanesToBlock guard");
+    Expect(static_cast<float>(sums[l]), sum, table, "SumPixels");
+  }
+}
+
+void TestPasses(const KernelTable& table) {
+  for (int pixels : {1, 7, 8, 9, 35, 70}) {
+    for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(table, pixels, lanes);
+  }
+  for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(table, count);
+  for (int sources = 0; sources <= 8; ++sources) TestPickChannels(table, 3, sources);
+  for (int size : {1, 2, 5, 6, 19}) {
+    for (int blocks : {1, 2, 5}) TestResponseNorm(table, blocks, 3, size);
+  }
+}
+
+}  // namespace
