@@ -1,33 +1,17 @@
 #include "programObject.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cstring>
 #include <memory>
 
-#include "../runtime/resultMemory.h"
 #include "../runtime/threadTeam.h"
 #include "arguments.h"
 #include "environment.h"
-#include "pace.h"
+#include "results.h"
 
 namespace xcorr {
 namespace {
 
-// An arena, and what is known of the run on it.
-struct ArenaState {
-  explicit ArenaState(std::shared_ptr<Program> p) : program(std::move(p)), arena(program->NewArena()), results(program->results().size()), inputs(program->inputs().size()) {}
-  std::shared_ptr<Program> program;
-  Arena arena;
-  std::vector<double> milliseconds;  // per step, if it was timed
-  std::vector<void*> results, inputs;  // lent to a run of all steps
-  std::atomic<bool> cancelled{false};
-  std::atomic<bool> busy{false};
-};
-
-// Results from this size on lie in kept memory outside V8's, filled by the run itself; smaller ones are copied when it is over.
-constexpr size_t kLargeResult = 32 << 10;
 // Inputs from this size on are brought in by the whole team.
 constexpr size_t kLargeInput = 256 << 10;
 
@@ -137,120 +121,19 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     if (!lent && !inputs.empty()) pace_->Copied(copied);
   }
 
-  struct Range {
-    size_t first, last;
-  };
   // (arena, first, last)
-  Range ReadRange(const Napi::CallbackInfo& info) {
+  StepRange ReadRange(const Napi::CallbackInfo& info) {
     const Program& program = Get(info.Env());
-    const Range range = {ReadIndex(info[1], program.stepCount() + 1, "a step"), ReadIndex(info[2], program.stepCount() + 1, "a step")};
+    const StepRange range = {ReadIndex(info[1], program.stepCount() + 1, "a step"), ReadIndex(info[2], program.stepCount() + 1, "a step")};
     for (size_t s = range.first; s < range.last; ++s) {
       if (!program.has(s)) throw Napi::Error::New(info.Env(), "xcorr addon: no native kernel for step " + std::to_string(s));
     }
     return range;
   }
 
-  static size_t PlainBytes(const Program& program, size_t value) {
-    const TensorDesc& type = program.type(value);
-    return static_cast<size_t>(type.Elements()) * SizeOf(type.dtype);
-  }
-
-  struct Ran {
-    bool ended;  // not cancelled
-    std::chrono::steady_clock::duration took;
-  };
-  // On any thread: the steps, then the results, if they are wanted, to where `into` says; null: not now.
-  static Ran Execute(ArenaState& state, const Range& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into) {
-    const Program& program = *state.program;
-    const auto before = std::chrono::steady_clock::now();
-    TeamLease lease(pace.alone.under() ? 1 : threads);
-    if (timed) state.milliseconds.resize(program.stepCount());
-    // All steps in one go write their results in place; where they are timed, into the arena: the memory of results is in no cache, a network's is.
-    const bool whole = !timed && range.first == 0 && range.last == program.stepCount();
-    std::vector<size_t> copied;
-    for (size_t k = 0; k < into.size(); ++k) {
-      if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);
-    }
-    const bool ended = program.Run(lease.team(), state.arena, range.first, range.last, &state.cancelled, timed ? state.milliseconds.data() : nullptr);
-    for (size_t k : copied) {
-      if (ended) program.Read(lease.team(), state.arena, program.results()[k], into[k]);
-    }
-    program.Recall(state.arena);
-    const auto took = std::chrono::steady_clock::now() - before;
-    if (ended && !into.empty()) {
-      pace.alone.Took(took);
-      pace.atOnce.Took(took);
-    }
-    return {ended, took};
-  }
-
-  // Where an asynchronous run at once puts its results.
-  struct Results {
-    Results(Napi::Env env, const Program& program, bool wanted) : list(Napi::Array::New(env)) {
-      for (size_t k = 0; wanted && k < program.results().size(); ++k) {
-        const size_t bytes = PlainBytes(program, program.results()[k]);
-        const Napi::ArrayBuffer buffer = bytes >= kLargeResult ? Adopt(env, TakeResultMemory(bytes)) : Napi::ArrayBuffer::New(env, bytes);
-        list.Set(static_cast<uint32_t>(k), buffer);
-        into.push_back(Napi::ArrayBuffer(buffer).Data());
-      }
-    }
-    Napi::Array list;  // of ArrayBuffers
-    std::vector<void*> into;
-  };
-
-  // Likewise of a run on another thread, which cannot make ArrayBuffers: nothing yet for small ones.
-  struct LargeResults {
-    LargeResults(const Program& program, bool wanted) {
-      for (size_t k = 0; wanted && k < program.results().size(); ++k) {
-        const size_t bytes = PlainBytes(program, program.results()[k]);
-        memory.push_back(bytes < kLargeResult ? AlignedBuffer() : TakeResultMemory(bytes));
-        into.push_back(memory.back().data());
-      }
-    }
-    std::vector<AlignedBuffer> memory;
-    std::vector<void*> into;
-  };
-
-  // Back on the JavaScript thread: an ArrayBuffer per result.
-  static Napi::Value Finish(Napi::Env env, const ArenaState& state, LargeResults* large) {
-    const Program& program = *state.program;
-    const Napi::Array list = Napi::Array::New(env, large->memory.size());
-    for (size_t k = 0; k < large->memory.size(); ++k) {
-      list.Set(static_cast<uint32_t>(k), large->into[k] ? Adopt(env, std::move(large->memory[k])) : Copy(env, program, state, program.results()[k]));
-    }
-    return list;
-  }
-
-  static Napi::ArrayBuffer Copy(Napi::Env env, const Program& program, const ArenaState& state, size_t value) {
-    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, PlainBytes(program, value));
-    SerialTeam alone;
-    program.Read(alone, state.arena, value, buffer.Data());
-    return buffer;
-  }
-
-  // The memory as an ArrayBuffer, given back to the others when V8 is through with it. Node waits for the event loop to turn before it gives
-  // anything back.
-  static Napi::ArrayBuffer Adopt(Napi::Env env, AlignedBuffer memory) {
-    // Only when V8 makes a buffer itself does it see how much young buffers hold, and clears them out in 0.2 ms; else they pile up until
-    // a full collection.
-    Napi::ArrayBuffer::New(env, 8);
-    auto* owned = new AlignedBuffer(std::move(memory));
-    napi_value buffer;
-    const auto giveBack = [](napi_env, void*, void* hint) {
-      const std::unique_ptr<AlignedBuffer> holder(static_cast<AlignedBuffer*>(hint));
-      ReturnResultMemory(std::move(*holder));
-    };
-    if (napi_create_external_arraybuffer(env, owned->data(), owned->bytes(), giveBack, owned, &buffer) == napi_ok) return Napi::ArrayBuffer(env, buffer);
-    // Some embedders of Node (Electron) allow no memory from outside.
-    Napi::ArrayBuffer copy = Napi::ArrayBuffer::New(env, owned->bytes());
-    std::memcpy(copy.Data(), owned->data(), owned->bytes());
-    giveBack(env, nullptr, owned);
-    return copy;
-  }
-
   // (arena, first, last, results?). The results' memory is V8's own: a loop of such calls may never let the event loop turn.
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
-    const Range range = ReadRange(info);
+    const StepRange range = ReadRange(info);
     ArenaState& state = Idle(info[0]);
     Execute(state, range, threads_, *pace_, false, ReadArrays(info[3], program_->results()));
     return info.Env().Undefined();
@@ -282,7 +165,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   // (arena, first, last, finish, inputs?, timed) -> false if it was cancelled, else as run; at once, or a promise of it
   Napi::Value RunStepsAsync(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    const Range range = ReadRange(info);
+    const StepRange range = ReadRange(info);
     ArenaState& state = Idle(info[0]);
     const bool finish = info[3].ToBoolean(), begins = !info[4].IsUndefined(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
     const std::vector<void*> inputs = ReadArrays(info[4], program_->inputs());
@@ -301,7 +184,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     }
   }
 
-  Napi::Value RunElsewhere(Napi::Env env, const ArenaHolder& arena, const Range& range, bool timed, const std::shared_ptr<LargeResults>& large) {
+  Napi::Value RunElsewhere(Napi::Env env, const ArenaHolder& arena, const StepRange& range, bool timed, const std::shared_ptr<LargeResults>& large) {
     const auto environment = Environment::Of(env);
     auto deferred = std::make_shared<Napi::Promise::Deferred>(env);
     environment->Begin(env);
