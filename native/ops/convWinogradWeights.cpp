@@ -60,7 +60,7 @@ WinogradWeights::WinogradWeights(const Conv& conv, const WinogradAxis& rows, con
     panel.bias = at;
     panel.products = panel.bias + panel.lanes;
     panel.direct = panel.products + productTaps * unit() * panel.lanes;
-    panel.end = at = panel.direct + taps() * inputBlocks_ * kBlock * panel.lanes;
+    panel.end = at = panel.direct + taps() * inputBlocks_ * kBlock * panel.blocks * kBlock;
     panels_.push_back(panel);
   }
 }
@@ -80,7 +80,7 @@ void WinogradWeights::PackDirect(const Panel& panel, const float* weight, float*
   for (int64_t c = 0; c < inChannels_; ++c) {
     for (int64_t l = 0; l < LanesOf(panel); ++l) {
       const float* w = weight + ((panel.firstBlock * kBlock + l) * inChannels_ + c) * taps();
-      for (int64_t t = 0; t < taps(); ++t) to[((c / kBlock * taps() + t) * kBlock + c % kBlock) * panel.lanes + l] = w[t];
+      for (int64_t t = 0; t < taps(); ++t) to[((c / kBlock * taps() + t) * kBlock + c % kBlock) * panel.blocks * kBlock + l] = w[t];
     }
   }
 }

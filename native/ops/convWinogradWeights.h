@@ -22,7 +22,7 @@ class WinogradWeights {
 
   // Output channels that a tile of the kernel makes; places in the packed data, in floats.
   struct Panel {
-    int64_t firstBlock, blocks, lanes;
+    int64_t firstBlock, blocks, lanes;  // lanes: of whole vectors, as products and bias have them; `direct` has those of the blocks
     int64_t firstInput;              // block of its group
     int64_t bias, products, direct;  // direct: the kernel as it is, for tiles that are done directly
     int64_t end;
