@@ -35,7 +35,7 @@ inline double PanelsCost(const KernelTable& t, int64_t blocks, int64_t pixels, d
 // wide multiply-adds a cycle, and with them large second caches and a slow third, from that one, at a third.
 inline double StreamCost(const KernelTable& t, double floats) {
   const bool wide = t.lanes > 8 && MultiplyAddsPerCycle(t) > 1;
-  const double many = wide ? static_cast<double>(SecondCacheBytes() / sizeof(float)) : 1 << 20;
+  const double many = wide ? 1 << 19 : 1 << 20;
   return (floats + (wide ? 2 : 1) * std::max(0.0, floats - many)) / 5 * MultiplyAddsPerCycle(t);
 }
 
