@@ -205,7 +205,8 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     const int64_t planes = out_.n * (out_.blocked ? out_.blocks : out_.c), size = out_.plane() * (out_.blocked ? kBlock : 1);
     team.Run(planes, [&](int64_t plane, int) { conv_.epilogue.ApplyRest(out + plane * size, size); });
   }
-  if (out_.blocked && !conv_.epilogue.zeroStaysZero) ClearPaddingLanes(out_, out);
+  // Their weights are zeros, and so are they, but where an input is infinite.
+  if (out_.blocked) ClearPaddingLanes(out_, out);
   if (blockedOut_ >= 0) BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
 }
 

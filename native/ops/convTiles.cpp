@@ -3,6 +3,7 @@
 //
 //   stem, grouped, pointwise, direct    (what each takes: conv2d.cpp)
 #include <algorithm>
+#include <cmath>
 
 #include "../runtime/cpu.h"
 #include "convCost.h"
@@ -159,7 +160,34 @@ class Tiles : public ConvStep, public ConvByParts {
       return;
     }
     Ahead ahead = NextPanel(p, data, (end - begin) * TilesOf(conv_.table, panel.blocks, runs.width));
-    for (int64_t y = begin; y < end; ++y) RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
+    for (int64_t y = begin; y < end; ++y) {
+      RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
+      if (kind_ == Kind::kGrouped) RepairRow(panel, data, in, residual, out, y);
+    }
+  }
+
+  // What is not finite in one group, times the zeros that stand for it in the weights of another, is NaN there: such outputs are summed again over their group.
+  void RepairRow(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y) const {
+    const float* row = in + y * conv_.stride[0] * shape_.row;
+    for (int64_t o = panel.firstBlock * kBlock; o < std::min(out_.c, panel.firstBlock * kBlock + panel.lanes()); ++o) {
+      const int64_t place = ((o / kBlock * out_.h + y) * out_.w) * kBlock + o % kBlock;
+      for (int64_t x = 0; x < out_.w; ++x) {
+        float* const to = out + place + x * kBlock;
+        if (!std::isnan(*to)) continue;
+        *to = SumOfGroup(panel, data, o, row + x * conv_.stride[1] * shape_.pixel) + (residual ? residual[to - out] : 0.0f);
+        conv_.table.UnaryRun({to, to, 1, UnaryKind::kActivation, conv_.epilogue.fused});
+      }
+    }
+  }
+
+  // Of one output channel at a pixel that reads `from`, in the order of the tiles.
+  float SumOfGroup(const Panel& panel, const float* data, int64_t o, const float* from) const {
+    int64_t first, count;
+    InputChannels(panel, 0, &first, &count);
+    const int64_t lane = o - panel.firstBlock * kBlock, taps = conv_.kh * conv_.kw, begin = (o / conv_.outPerGroup * conv_.inPerGroup - first) * taps;
+    float sum = data[panel.bias + lane];
+    for (int64_t t = begin; t < begin + conv_.inPerGroup * taps; ++t) sum += from[taps_[static_cast<size_t>(panel.taps + t)]] * data[panel.weights + t * panel.lanes() + lane];
+    return sum;
   }
 
   // Pixels begin .. end - 1 of a row.

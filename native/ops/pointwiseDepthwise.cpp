@@ -75,6 +75,7 @@ class PointwiseDepthwise : public Step {
     for (int64_t n = 0; n < in_.n; ++n) {
       RunImage(team, in + n * in_.blocks * in_.plane() * kBlock, out + n * out_.blocks * out_.plane() * kBlock, area);
     }
+    ClearPaddingLanes(out_, out);
   }
 
  private:

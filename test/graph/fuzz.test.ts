@@ -41,8 +41,12 @@ it("every pass leaves a random graph whole, and its meaning as it was; each find
   expect([...changes].filter(([, n]) => n === 0)).toEqual([]);
 });
 
-function compare(graph: Graph, backend: Backend, optimized: boolean): void {
-  const inputs = randomInputs(graph);
+function compare(
+  graph: Graph,
+  backend: Backend,
+  optimized: boolean,
+  inputs = randomInputs(graph),
+): void {
   const expected = runGraph(graph, inputs).map((t) => t.clone());
   if (optimized) optimize(graph, backend.target);
   verifyGraph(graph);
@@ -68,6 +72,19 @@ for (const { isa, available } of nativeIsas()) {
         for (const seed of seeds) withGraph(seed, (graph) => compare(graph, backend, optimized));
       });
     }
+
+    it("a number that is not finite comes out where the sums as they stand have it, and nowhere else", () => {
+      const backend = native(isa, 3);
+      const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+      for (let seed = 1; seed <= 8 * seeds.length; seed++) {
+        withGraph(seed, (graph) => {
+          const inputs = randomInputs(graph);
+          for (const { data } of inputs)
+            if (data instanceof Float32Array) data[(seed * 7919) % data.length] = values[seed % 3];
+          compare(graph, backend, true, inputs);
+        });
+      }
+    });
   });
 }
 

@@ -41,13 +41,12 @@ export function expectClose(
   }
 }
 
-/** The largest absolute value, at least 1: what an absolute tolerance is relative to. */
+/** The largest finite absolute value, at least 1: what an absolute tolerance is relative to. */
 export function magnitude(t: Tensor): number {
   let largest = 1;
   for (let i = 0; i < t.size; i++) {
     const size = Math.abs(readNumber(t, i));
-    // NaN is not larger than anything.
-    if (size > largest) largest = size;
+    if (size > largest && Number.isFinite(size)) largest = size;
   }
   return largest;
 }
