@@ -83,15 +83,23 @@ void PickPixels(Team& team, const Image& image, int64_t stepY, int64_t stepX, co
   });
 }
 
+namespace {
+
+// With a number of lanes that is known at compile time, a pixel is a store or two.
+template <int kFirst>
+void ClearLanesFrom(int64_t first, float* block, int64_t pixels) {
+  if constexpr (kFirst < kBlock) {
+    if (first != kFirst) return ClearLanesFrom<kFirst + 1>(first, block, pixels);
+    for (int64_t p = 0; p < pixels; ++p) std::fill_n(block + p * kBlock + kFirst, kBlock - kFirst, 0.0f);
+  }
+}
+
+}  // namespace
+
 void ClearPaddingLanes(const Image& image, float* blocked) {
   const int64_t lanes = image.c % kBlock;
   if (lanes == 0) return;
-  for (int64_t n = 0; n < image.n; ++n) {
-    float* last = blocked + ((n + 1) * image.blocks - 1) * image.plane() * kBlock;
-    for (int64_t p = 0; p < image.plane(); ++p) {
-      for (int64_t l = lanes; l < kBlock; ++l) last[p * kBlock + l] = 0.0f;
-    }
-  }
+  for (int64_t n = 0; n < image.n; ++n) ClearLanesFrom<1>(lanes, blocked + ((n + 1) * image.blocks - 1) * image.plane() * kBlock, image.plane());
 }
 
 }  // namespace xcorr
