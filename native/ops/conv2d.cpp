@@ -205,9 +205,12 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     const int64_t planes = out_.n * (out_.blocked ? out_.blocks : out_.c), size = out_.plane() * (out_.blocked ? kBlock : 1);
     team.Run(planes, [&](int64_t plane, int) { conv_.epilogue.ApplyRest(out + plane * size, size); });
   }
-  // Their weights are zeros, and so are they, but where an input is infinite.
-  if (out_.blocked) ClearPaddingLanes(out_, out);
-  if (blockedOut_ >= 0) BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
+  if (blockedOut_ >= 0) {
+    BlockedToPlain(conv_.table, team, out_, out, static_cast<float*>(outputs[0]));
+  } else if (out_.blocked) {
+    // Their weights are zeros, and so are they, but where an input is infinite or the activation moves zero.
+    ClearPaddingLanes(out_, out);
+  }
 }
 
 std::unique_ptr<Step> Make_conv2d(const Problem& problem) { return MakeConv(problem); }

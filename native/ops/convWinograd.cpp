@@ -251,7 +251,7 @@ class Winograd : public ConvStep {
     return {((panel.firstBlock * out_.h + rows_.First(y)) * out_.w + columns_.First(x)) * kBlock, rows_.Count(y), columns_.Count(x)};
   }
 
-  // Likewise.
+  // False if an output was not finite.
   bool TransformBack(Range tiles, const Panel& panel, const float* packed, const float* m, const float* residual, float* out) const {
     float poison[16] = {};
     WinogradOutputArgs args = {};
