@@ -314,14 +314,12 @@ class Winograd : public ConvStep {
   std::vector<ptrdiff_t> taps_, patchTaps_;
 };
 
-// What may be filtered along an axis, and in how many coefficients it then comes.
-constexpr int64_t kLeastOutputs = 5;
-
+// Whether an axis may be filtered.
 Reason AcceptsAxis(const WinogradAxis& axis) {
   if (axis.kernel == 1) return "";
   if (axis.TapsOf(0) < 2) return "stride as large as the kernel";
   if (axis.stride > 1 && axis.dilation > 1) return "stride and dilation";
-  return axis.out / axis.dilation >= kLeastOutputs ? "" : "output smaller than " + std::to_string(kLeastOutputs);
+  return axis.out >= axis.dilation ? "" : "output smaller than the dilation";
 }
 
 Reason Accepts(const Conv& c, int m) {

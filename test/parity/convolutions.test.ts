@@ -189,6 +189,11 @@ for (const [x, kernel, options] of [
   [[2, 3, 40, 37], [7, 7], { stride: 2, padding: 3 }],
   [[1, 9, 26, 25], [7, 7], { stride: 3, padding: 3 }],
   [[1, 3, 47, 45], [11, 11], { stride: 4, padding: 2 }],
+  [[1, 40, 4, 30], [3, 3], { padding: 1 }],
+  [[1, 33, 2, 23], [3, 3], { padding: 1 }],
+  [[1, 33, 3, 3], [3, 3], { padding: 1 }],
+  [[1, 16, 7, 31], [3, 3], { dilation: 4, padding: 4 }],
+  [[1, 33, 6, 29], [3, 3], { stride: 2, padding: 1 }],
   ...[8, 9, 17].map((cin) => [[1, cin, 6, 7], [3, 3], { padding: 1 }] as const),
 ] as const)
   winograd.push({
