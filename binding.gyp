@@ -51,7 +51,7 @@
         "native/ops/epilogue.cpp",
         "native/ops/layout.cpp",
         "native/ops/measureStep.cpp",
-        "native/ops/norm.cpp",
+        "native/ops/inputNorm.cpp", "native/ops/norm.cpp",
         "native/ops/op.cpp",
         "native/ops/pointwiseDepthwise.cpp",
         "native/ops/pool.cpp",

@@ -63,6 +63,12 @@ const binary: Case[] = [
   ],
 ].map((inputs) => ({ inputs }));
 
+/** A normalisation with scale and bias per channel. */
+const norm = (shape: readonly number[], channels: number, attrs: object = {}): Case => ({
+  inputs: [shape, [channels], [channels]],
+  attrs: { eps: 1e-3, ...attrs },
+});
+
 const cases: Readonly<Record<string, readonly Case[]>> = {
   conv2d: [{ inputs: [image, [5, 9, 3, 3], [5]], attrs: conv }],
   pointwiseDepthwise: [
@@ -205,6 +211,26 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     inputs: [image, [9], [9], [9], [9]],
     attrs: { eps: 0.5, ...more },
   })),
+  instanceNorm: [{}, { activation: { kind: "relu" } }, { activation: { kind: "sigmoid" } }].flatMap(
+    (more) =>
+      [image, [1, 17, 1, 2], [1, 24, 40, 41], [2, 3, 9]].map((shape) =>
+        norm(shape, shape[1], more),
+      ),
+  ),
+  groupNorm: [{}, { activation: { kind: "softplus" } }].flatMap((more) => [
+    norm(image, 9, { groups: 3, ...more }),
+    norm([1, 20, 9, 4], 20, { groups: 4, ...more }),
+    norm([1, 24, 3, 3], 24, { groups: 1, ...more }),
+  ]),
+  channelNorm: [image, [1, 3, 11, 13], [1, 300, 4, 5], [2, 16, 100], [1, 8, 1, 1]].map((shape) =>
+    norm(shape, shape[1]),
+  ),
+  layerNorm: [
+    { inputs: [image, [7], [7]], attrs: { axis: 3, eps: 1e-3 } },
+    { inputs: [image, [5, 7]], attrs: { axis: 2, eps: 1e-3 } },
+    { inputs: [[5, 400], [400], [400]], attrs: { axis: 1, eps: 1e-3 } },
+    { inputs: [[3, 17], [3, 17], [1]], attrs: { axis: 0, eps: 1e-3 } },
+  ],
   localResponseNorm: [image, [2, 17, 9]].flatMap((shape) =>
     [
       { size: 5, alpha: 0.1, beta: 0.75, k: 1 },
@@ -227,6 +253,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   tanh: unary(),
   gelu: [...unary({ approximate: "none" }), ...unary({ approximate: "tanh" })],
   softplus: unary(),
+  erf: unary(),
   exp: unary(),
   sqrt: unary(),
   reciprocal: unary(),

@@ -9,7 +9,7 @@ namespace xcorr {
 
 // An activation that a kernel applies to its result. Meanings: docs/ops.md.
 enum class ActivationKind : uint8_t {
-  kNone, kClip, kLeakyRelu, kSigmoid, kHardSigmoid, kHardSwish, kSilu, kTanh, kElu, kMish, kGeluTanh,
+  kNone, kClip, kLeakyRelu, kSigmoid, kHardSigmoid, kHardSwish, kSilu, kTanh, kElu, kMish, kGelu, kGeluTanh,
 };
 struct Activation {
   ActivationKind kind = ActivationKind::kNone;
@@ -300,7 +300,7 @@ struct PeakArgs {
   int64_t* multiplyAdds;  // how many there were
 };
 
-enum class UnaryKind : uint8_t { kActivation, kExp, kSqrt, kReciprocal, kAbs, kNeg };
+enum class UnaryKind : uint8_t { kActivation, kErf, kExp, kSqrt, kReciprocal, kAbs, kNeg };
 enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMax, kMin, kPrelu };
 
 struct UnaryArgs {

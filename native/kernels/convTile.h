@@ -155,7 +155,6 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
     }
   }
   const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
-  const bool other = args.activation.kind != ActivationKind::kNone && !clips;
   // Copies, which no store can change: the arguments would be read again after each.
   const float* const residual = place->residual;
   float* const out = place->out;
@@ -208,21 +207,29 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
     for (int v = 0; v < kVecs; ++v) StoreChannels(acc[i][v], out + placeOf(i), outBlock, v, kBlocks);
     if constexpr (kHalf) Store(half[i], out + placeOf(i) + halfBlock);
   }
-  if (!other) return;
-  // The rarer activations run over the stored tile.
-  for (int block = 0; block < kBlocks; ++block) {
-    float* const row = out + block * outBlock;
-    if (kInPixel != kListed) ActivatePixels(row, kPixels, outPixel, args.activation);
-    for (int i = 0; kInPixel == kListed && i < kPixels; ++i) ActivateRun(row + outAts[i], 8, args.activation);
-  }
 }
+
+// The rarer activations run over stored tiles: of pixels in a row, over several.
+constexpr int64_t kActivatedPixels = 96;
 
 // All tiles of a row, one after another.
 template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 void RunTiles(const ConvTileArgs& args) {
   TilePlace place = {args.in, args.residual, args.prefetch, args.out};
+  const Activation& f = args.activation;
+  const bool activates = f.kind != ActivationKind::kNone && (f.kind != ActivationKind::kClip || f.affine);
+  float* stored = args.out;
+  int64_t pixels = 0;
   for (int64_t more = args.more;; --more) {
     RunTile<kPixels, kBlocks, kUnit, kInPixel>(args, &place);
+    pixels += kPixels;
+    if (activates && kInPixel == kListed) {
+      for (int i = 0; i < kPixels; ++i) ActivatePixels(stored + args.outAt[i], kBlocks, args.outBlock, 1, 0, 1, 8, f);
+    } else if (activates && (more == 0 || pixels >= kActivatedPixels)) {
+      ActivatePixels(stored, kBlocks, args.outBlock, 1, 0, pixels, args.outPixel, f);
+      stored += pixels * args.outPixel;
+      pixels = 0;
+    }
     if (more == 0) return;
     place.in += kPixels * args.inPixel;
     place.out += kPixels * args.outPixel;

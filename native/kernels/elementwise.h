@@ -16,8 +16,6 @@ inline void ForVecs(const F& f) {
   for (int v = 0; v < kVecs; ++v) f(v);
 }
 
-inline Vec Abs(Vec x) { return Max(Sub(Set<Vec>(0.0f), x), x); }
-
 template <int kVecs>
 inline void ActivateVecs(Vec (&y)[kVecs], const Activation& f) {
   if (f.kind == ActivationKind::kNone && !f.affine) return;
@@ -37,6 +35,7 @@ inline void UnaryVecs(const UnaryArgs& args, const float* in, float* out) {
   ForVecs<kVecs>([&](int v) { y[v] = Load<Vec>(in + v * kLanes); });
   switch (args.kind) {
     case UnaryKind::kActivation: ActivateVecs<kVecs>(y, args.activation); break;
+    case UnaryKind::kErf: each([](Vec x) { return Erf(x); }); break;
     case UnaryKind::kExp: each([](Vec x) { return Exp(x); }); break;
     case UnaryKind::kSqrt: each([](Vec x) { return Sqrt(x); }); break;
     case UnaryKind::kReciprocal: each([](Vec x) { return Div(Set<Vec>(1.0f), x); }); break;

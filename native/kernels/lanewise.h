@@ -270,10 +270,7 @@ void Lanewise(const LanewiseArgs& args) {
   const ActivationKind kind = args.activation.kind;
   if (kind == ActivationKind::kNone || (kind == ActivationKind::kClip && !args.activation.affine)) return;
   // The rarer activations run over the stored rows.
-  for (int r = 0; r < args.rows; ++r) {
-    ActivateRun(args.out + r * args.outRow, args.pixels * 8, args.activation);
-    if (args.outSecond) ActivateRun(args.out + args.outSecond + r * args.outRow, args.pixels * 8, args.activation);
-  }
+  ActivatePixels(args.out, args.outSecond ? 2 : 1, args.outSecond, args.rows, args.outRow, args.pixels, 8, args.activation);
 }
 
 }  // namespace

@@ -201,12 +201,7 @@ void OutputTile(const WinogradOutputArgs& args) {
     }
     Store(poison, args.poison);
   }
-  if (!other) return;
-  for (int block = 0; block < args.blocks; ++block) {
-    for (int i = 0; i < args.rows; ++i) {
-      ActivatePixels(args.out + block * args.outBlock + i * args.outRow, args.columns, args.outPixel, args.activation);
-    }
-  }
+  if (other) ActivatePixels(args.out, args.blocks, args.outBlock, args.rows, args.outRow, args.columns, args.outPixel, args.activation);
 }
 
 void WinogradOutput(const WinogradOutputArgs& args) {

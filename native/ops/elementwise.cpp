@@ -180,6 +180,7 @@ std::unique_ptr<Step> MakeBinary(const Problem& p, BinaryKind kind) {
 X(relu) X(clip) X(leakyRelu) X(elu) X(sigmoid) X(hardSigmoid) X(hardSwish) X(silu) X(mish) X(tanh) X(gelu) X(softplus)
 #undef X
 
+std::unique_ptr<Step> Make_erf(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kErf); }
 std::unique_ptr<Step> Make_exp(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kExp); }
 std::unique_ptr<Step> Make_sqrt(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kSqrt); }
 std::unique_ptr<Step> Make_reciprocal(const Problem& p) { return MakeFunctionOf(p, UnaryKind::kReciprocal); }

@@ -38,7 +38,8 @@ Epilogue::Epilogue(const Attributes& a, const std::string& prefix) {
   else if (kind == "elu") fused = MakeActivation(ActivationKind::kElu, alpha, 0);
   else if (kind == "mish") fused = MakeActivation(ActivationKind::kMish, 0, 0);
   else if (kind == "gelu" && a.Text(prefix + "approximate") == "tanh") fused = MakeActivation(ActivationKind::kGeluTanh, 0, 0);
-  else if (kind == "gelu" || kind == "softplus") rest = kind;
+  else if (kind == "gelu") fused = MakeActivation(ActivationKind::kGelu, 0, 0);
+  else if (kind == "softplus") rest = kind;
   else throw Declined("no kernel applies the activation \"" + kind + "\"");
   fused.scale = Read(a, prefix + "scale", 1);
   fused.shift = Read(a, prefix + "shift", 0);
@@ -49,11 +50,7 @@ Epilogue::Epilogue(const Attributes& a, const std::string& prefix) {
 
 void Epilogue::ApplyRest(float* data, int64_t count) const {
   if (rest.empty()) return;
-  if (rest == "softplus") {
-    for (int64_t i = 0; i < count; ++i) data[i] = data[i] > 20 ? data[i] : std::log1p(std::exp(data[i]));
-  } else if (rest == "gelu") {
-    for (int64_t i = 0; i < count; ++i) data[i] = 0.5f * data[i] * (1 + std::erf(data[i] * 0.70710678f));
-  }
+  for (int64_t i = 0; i < count; ++i) data[i] = data[i] > 20 ? data[i] : std::log1p(std::exp(data[i]));
   if (fused.scale == 1 && fused.shift == 0) return;
   for (int64_t i = 0; i < count; ++i) data[i] = data[i] * fused.scale + fused.shift;
 }

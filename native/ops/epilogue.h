@@ -7,7 +7,7 @@ namespace xcorr {
 struct Epilogue {
   explicit Epilogue(const Attributes& attributes, const std::string& prefix = "activation.");
   Activation fused;         // applied by the kernel
-  std::string rest;         // "softplus" or "gelu": applied afterwards, see ApplyRest; empty: nothing
+  std::string rest;         // "softplus": applied afterwards, see ApplyRest; empty: nothing
   bool zeroStaysZero = true;  // f(0) = 0, so padding lanes stay zero by themselves
 
   void ApplyRest(float* data, int64_t count) const;

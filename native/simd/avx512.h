@@ -43,6 +43,7 @@ inline Vec IfNegative(Vec x, Vec a, Vec b) {
 inline Vec Sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Vec Round(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline Vec Scale(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+inline Vec ScaleNormal(Vec a, Vec n) { return Scale(a, n); }
 inline Vec Permute(Vec a, const int32_t* places) { return {_mm512_permutexvar_ps(_mm512_loadu_si512(places), a.v)}; }
 inline Vec LoadFirst(const float* p, int64_t count, Vec otherwise) { return {_mm512_mask_loadu_ps(otherwise.v, static_cast<__mmask16>((1u << count) - 1), p)}; }
 inline void StoreFirst(Vec a, float* p, int64_t count) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), a.v); }

@@ -58,6 +58,13 @@ inline XCORR_VEC_8 Scale(XCORR_VEC_8 a, XCORR_VEC_8 n) {
   return {_mm256_mul_ps(_mm256_mul_ps(a.v, first), second)};
 #endif
 }
+inline XCORR_VEC_8 ScaleNormal(XCORR_VEC_8 a, XCORR_VEC_8 n) {
+#if defined(__AVX512VL__)
+  return Scale(a, n);
+#else
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_cvtps_epi32(n.v), 23)))};
+#endif
+}
 // Lane l is lane lanes[l] of x; of `otherwise` its own, where lanes[l] is negative.
 inline XCORR_VEC_8 Pick(XCORR_VEC_8 x, const int32_t* lanes, XCORR_VEC_8 otherwise) {
   const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes));

@@ -40,6 +40,7 @@ inline Vec Scale(Vec a, Vec n) {
   const float32x4_t second = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vsubq_s32(whole, half), bias), 23));
   return {vmulq_f32(vmulq_f32(a.v, first), second)};
 }
+inline Vec ScaleNormal(Vec a, Vec n) { return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(a.v), vshlq_n_s32(vcvtnq_s32_f32(n.v), 23)))}; }
 
 template <int n>
 inline Vec Shift(Vec a, Vec b) { return {vextq_f32(a.v, b.v, n)}; }

@@ -47,6 +47,7 @@ inline Vec Scale(Vec a, Vec n) {
   second.i = (whole - half + 127) << 23;
   return {a.v * first.f * second.f};
 }
+inline Vec ScaleNormal(Vec a, Vec n) { return Scale(a, n); }
 
 template <int n>
 inline Vec Shift(Vec a, Vec b) { return n == 0 ? a : b; }

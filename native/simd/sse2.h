@@ -48,6 +48,7 @@ inline Vec Scale(Vec a, Vec n) {
   const __m128 second = _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_sub_epi32(whole, half), bias), 23));
   return {_mm_mul_ps(_mm_mul_ps(a.v, first), second)};
 }
+inline Vec ScaleNormal(Vec a, Vec n) { return {_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(a.v), _mm_slli_epi32(_mm_cvtps_epi32(n.v), 23)))}; }
 
 template <int n>
 inline Vec Shift(Vec a, Vec b) {

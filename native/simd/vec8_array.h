@@ -46,6 +46,9 @@ inline Vec8 Round(Vec8 a) { return Each([&](int i) { return Round(a.part[i]); })
 inline Vec8 Scale(Vec8 a, Vec8 n) {
   return Each([&](int i) { return Scale(a.part[i], n.part[i]); });
 }
+inline Vec8 ScaleNormal(Vec8 a, Vec8 n) {
+  return Each([&](int i) { return ScaleNormal(a.part[i], n.part[i]); });
+}
 
 inline Vec Kept(Vec a) { return a; }
 

@@ -55,6 +55,7 @@ const list: readonly OpDef[] = [
   norm.instanceNormOp,
   norm.groupNormOp,
   norm.layerNormOp,
+  norm.channelNormOp,
   norm.localResponseNormOp,
   norm.lpNormalizeOp,
   norm.meanVarianceNormOp,

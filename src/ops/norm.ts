@@ -4,7 +4,7 @@
  *   y = (x - mean) / sqrt(variance + eps) * scale + bias
  *
  * batchNorm per channel from stored statistics; instanceNorm over each plane; groupNorm over groups of channels; layerNorm over the
- * last axes; meanVarianceNorm over given axes. localResponseNorm and lpNormalize divide by a norm of the neighbours.
+ * last axes; channelNorm over the channels of each pixel, as layerNorm does where they are the last axis; meanVarianceNorm over given axes. localResponseNorm and lpNormalize divide by a norm of the neighbours.
  */
 import { dispatch } from "../core/dispatch.js";
 import { expected, ShapeError, showShape } from "../core/errors.js";
@@ -92,15 +92,18 @@ function statistics(
   return [mean, 1 / Math.sqrt(variance / count + eps)];
 }
 
-export interface GroupNormAttrs extends EpsAttrs {
+export interface InstanceNormAttrs extends EpsAttrs {
+  readonly activation?: Activation;
+}
+
+export interface GroupNormAttrs extends InstanceNormAttrs {
   readonly groups: number;
 }
 
 /** Scale and bias per channel, statistics per group of channels. */
 function referenceGroupNorm(
   [x, scale, bias]: readonly Tensor[],
-  groups: number,
-  eps: number,
+  { groups, eps, activation }: GroupNormAttrs,
   y: Tensor,
 ): void {
   const channels = x.shape[1];
@@ -114,10 +117,13 @@ function referenceGroupNorm(
       writeNumber(y, i, (from[i] - mean) * inverse * s[c] + b[c]);
     }
   }
+  applyActivation(y, activation);
 }
 
-export const instanceNormOp: OpDef<EpsAttrs> = {
+export const instanceNormOp: OpDef<InstanceNormAttrs> = {
   name: "instanceNorm",
+  epilogue: "activation",
+  layout: followsOnImages,
   infer(inputs) {
     checkCount("instanceNorm", inputs, 3);
     checkFloat("instanceNorm", inputs);
@@ -127,11 +133,14 @@ export const instanceNormOp: OpDef<EpsAttrs> = {
     checkShapeIs("instanceNorm", "bias", bias, [x.shape[1]]);
     return [{ dtype: x.dtype, shape: x.shape }];
   },
-  reference: (inputs, { eps }, [y]) => referenceGroupNorm(inputs, inputs[0].shape[1], eps, y),
+  reference: (inputs, attrs, [y]) =>
+    referenceGroupNorm(inputs, { ...attrs, groups: inputs[0].shape[1] }, y),
 };
 
 export const groupNormOp: OpDef<GroupNormAttrs> = {
   name: "groupNorm",
+  epilogue: "activation",
+  layout: followsOnImages,
   infer(inputs, { groups }) {
     checkCount("groupNorm", inputs, 3);
     checkFloat("groupNorm", inputs);
@@ -145,7 +154,37 @@ export const groupNormOp: OpDef<GroupNormAttrs> = {
     checkShapeIs("groupNorm", "bias", bias, [x.shape[1]]);
     return [{ dtype: x.dtype, shape: x.shape }];
   },
-  reference: (inputs, { groups, eps }, [y]) => referenceGroupNorm(inputs, groups, eps, y),
+  reference: (inputs, attrs, [y]) => referenceGroupNorm(inputs, attrs, y),
+};
+
+/** Statistics of the channels of one pixel; scale and bias per channel. */
+export const channelNormOp: OpDef<EpsAttrs> = {
+  name: "channelNorm",
+  sight: () => samePlace,
+  layout: followsOnImages,
+  infer(inputs) {
+    checkCount("channelNorm", inputs, 3);
+    checkFloat("channelNorm", inputs);
+    const [x, scale, bias] = inputs;
+    checkChannels("channelNorm", x.shape);
+    checkShapeIs("channelNorm", "scale", scale, [x.shape[1]]);
+    checkShapeIs("channelNorm", "bias", bias, [x.shape[1]]);
+    return [{ dtype: x.dtype, shape: x.shape }];
+  },
+  reference([x, scale, bias], { eps }, [y]) {
+    const channels = x.shape[1];
+    const plane = sizeOf(x.shape.slice(2));
+    const [from, s, b] = [x, scale, bias].map(numbersOf);
+    for (let n = 0; n < x.shape[0]; n++) {
+      for (let p = 0; p < plane; p++) {
+        const place = (c: number): number => (n * channels + c) * plane + p;
+        const pixel = Array.from({ length: channels }, (_, c) => from[place(c)]);
+        const [mean, inverse] = statistics(pixel, 0, channels, eps);
+        for (let c = 0; c < channels; c++)
+          writeNumber(y, place(c), (pixel[c] - mean) * inverse * s[c] + b[c]);
+      }
+    }
+  },
 };
 
 export interface LayerNormAttrs extends EpsAttrs {

@@ -93,6 +93,7 @@ export function randomGraph(seed: number, size = 14): Graph {
       ["silu", { alpha: 1 }],
       ["tanh", {}],
       ["hardSigmoid", { alpha: 0.2, beta: 0.5 }],
+      ["gelu", { approximate: "none" }],
     ]);
     return add(name, [x], attrs);
   };
@@ -101,7 +102,11 @@ export function randomGraph(seed: number, size = 14): Graph {
   /** Activations as models write them. */
   const written: Step = (x) => {
     const clipped = () => add("clip", [add("add", [x, number(3)])], { min: 0, max: 6 });
-    const way = below(5);
+    const way = below(6);
+    if (way === 5) {
+      const share = add("add", [add("erf", [add("div", [x, number(Math.SQRT2)])]), number(1)]);
+      return add("mul", [add("mul", [x, share]), number(0.5)]);
+    }
     if (way === 0) return add("mul", [x, add("sigmoid", [x])]);
     if (way === 1) return add("div", [add("mul", [x, clipped()]), number(6)]);
     if (way === 2) return add("mul", [add("div", [clipped(), number(6)]), x]);
@@ -298,7 +303,28 @@ export function randomGraph(seed: number, size = 14): Graph {
     const y = add("conv2d", [wide, weight([c, 1, 3, 3], 0.3)], { ...same, groups: c });
     return add("conv2d", [y, weight([8, c, 3, 3], 0.1)], { ...same, groups: 1 });
   };
+  /** Statistics of the image itself. */
+  const ownNorm: Step = (x) => {
+    const c = channelsOf(x);
+    const inputs = [x, positive([c]), weight([c])];
+    if (next() < 0.5) return add("instanceNorm", inputs, { eps: 0.1 });
+    return add("groupNorm", inputs, { eps: 0.1, groups: c % 2 === 0 ? 2 : 1 });
+  };
+  /** ConvNeXt's block: channels last between two transposes. */
+  const channelsLast: Step = (x) => {
+    const c = channelsOf(x);
+    const y = add("transpose", [x], { perm: [0, 2, 3, 1] });
+    const mean = (v: Value): Value => add("reduceMean", [v], { axes: [3], keepDims: true });
+    const d = add("sub", [y, mean(y)]);
+    const deviation = add("sqrt", [add("add", [mean(add("mul", [d, d])), number(0.1)])]);
+    const normed = add("mul", [add("div", [d, deviation]), positive([c])]);
+    const wide = add("linear", [normed, weight([2 * c, c], 0.3), weight([2 * c])]);
+    const narrow = add("linear", [activation(wide) as Value, weight([c, 2 * c], 0.3)]);
+    const back = add("transpose", [add("mul", [narrow, weight([c])])], { perm: [0, 3, 1, 2] });
+    return next() < 0.8 ? add("add", [back, x]) : back;
+  };
   const steps = [
+    ...[ownNorm, channelsLast],
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],

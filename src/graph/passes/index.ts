@@ -16,9 +16,11 @@ import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
 import { joinDepthwise } from "./joinDepthwise.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
+import { recogniseLayerNorm } from "./recogniseLayerNorm.js";
 import { recogniseShuffle } from "./recogniseShuffle.js";
 import { removeDead } from "./removeDead.js";
 import { removeNoOps } from "./removeNoOps.js";
+import { sinkTranspose } from "./sinkTranspose.js";
 
 /** Rewrites a graph in place; gives the number of rewrites. */
 export interface Pass {
@@ -31,9 +33,12 @@ export const passes: readonly Pass[] = [
   removeNoOps, // so that patterns meet their neighbours
   foldConstants, // so that weights are constants
   recogniseActivations, // before the parts of an activation are folded into something else
+  recogniseLayerNorm,
   recogniseGlobalPool,
   recogniseShuffle,
-  removeDead, // so that the parts of a recognised activation do not count as readers
+  removeDead, // so that the parts of what was recognised do not count as readers
+  sinkTranspose, // after activations and norms are one node each, before anything is folded into products
+  removeDead,
   foldBatchNorm, // before activations hide the product in front of them
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue

@@ -6,18 +6,14 @@
  *   x * hardSigmoid(x; 1 / 6, 1 / 2)                ->  hardSwish
  *   x * sigmoid(x)                                  ->  silu
  *   x * tanh(softplus(x))                           ->  mish
+ *   x * (1 + erf(x / sqrt(2))) / 2, in any order    ->  gelu
  */
 import { sameShape } from "../../core/shape.js";
 import { unaryOps } from "../../ops/unary.js";
 import type { Graph, Node, Value } from "../graph.js";
+import { scalarOf } from "../patterns.js";
 
-type Match = { name: string; x: Value; attrs: Record<string, number> };
-
-/** The number that a constant of one element holds. */
-const scalar = (v: Value): number | undefined =>
-  v.constant && v.constant.size === 1 && v.constant.dtype === "float32"
-    ? (v.constant.data[0] as number)
-    : undefined;
+type Match = { name: string; x: Value; attrs: Record<string, number | string> };
 
 /** The other operand of a commutative node of two inputs. */
 const otherOf = (node: Node, one: Value): Value =>
@@ -28,11 +24,11 @@ function scaled(node: Node): { v: Value; factor: number } | undefined {
   if ("activation" in node.attrs) return undefined;
   const [a, b] = node.inputs;
   if (node.op.name === "div") {
-    const by = scalar(b);
+    const by = scalarOf(b);
     return by === undefined ? undefined : { v: a, factor: 1 / by };
   }
   if (node.op.name !== "mul") return undefined;
-  const [left, right] = [scalar(a), scalar(b)];
+  const [left, right] = [scalarOf(a), scalarOf(b)];
   if (right !== undefined) return { v: a, factor: right };
   return left === undefined ? undefined : { v: b, factor: left };
 }
@@ -44,8 +40,8 @@ function clippedSum(v: Value): { x: Value; c: number; m: number } | undefined {
   if (clip?.op.name !== "clip" || sum?.op.name !== "add" || "activation" in sum.attrs)
     return undefined;
   const { min, max } = clip.attrs as { min: number; max: number };
-  const c = scalar(sum.inputs[1]) ?? scalar(sum.inputs[0]);
-  const x = scalar(sum.inputs[1]) === undefined ? sum.inputs[1] : sum.inputs[0];
+  const c = scalarOf(sum.inputs[1]) ?? scalarOf(sum.inputs[0]);
+  const x = scalarOf(sum.inputs[1]) === undefined ? sum.inputs[1] : sum.inputs[0];
   return c === undefined || min !== 0 || !(max > 0) || !Number.isFinite(max)
     ? undefined
     : { x, c, m: max };
@@ -54,7 +50,41 @@ function clippedSum(v: Value): { x: Value; c: number; m: number } | undefined {
 const near = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-6 * Math.abs(b);
 const isHardSwish = (c: number, m: number): boolean => near(c, 3) && near(m, 6);
 
+/** The factors of a product of products, and the numbers among them as one. */
+function factorsOf(v: Value): { values: Value[]; number: number } {
+  const node = v.producer;
+  const times = node && scaled(node);
+  if (times) {
+    const { values, number } = factorsOf(times.v);
+    return { values, number: number * times.factor };
+  }
+  if (node?.op.name !== "mul" || "activation" in node.attrs) return { values: [v], number: 1 };
+  const [a, b] = node.inputs.map(factorsOf);
+  return { values: [...a.values, ...b.values], number: a.number * b.number };
+}
+
+/** 1 + erf(x / sqrt(2)): x. */
+function normalShare(v: Value): Value | undefined {
+  const sum = v.producer;
+  if (sum?.op.name !== "add" || "activation" in sum.attrs) return undefined;
+  const erf = sum.inputs.find(({ producer }) => producer?.op.name === "erf");
+  if (!erf?.producer || scalarOf(otherOf(sum, erf)) !== 1) return undefined;
+  const inner = erf.producer.inputs[0].producer;
+  const times = inner && scaled(inner);
+  return times && near(times.factor, Math.SQRT1_2) ? times.v : undefined;
+}
+
+function matchGelu(node: Node): Match | undefined {
+  if (node.op.name !== "mul" && node.op.name !== "div") return undefined;
+  const { values, number } = factorsOf(node.outputs[0]);
+  if (values.length !== 2 || !near(number, 0.5)) return undefined;
+  const at = values.findIndex((v, i) => normalShare(v) === values[1 - i]);
+  return at < 0 ? undefined : { name: "gelu", x: values[1 - at], attrs: { approximate: "none" } };
+}
+
 function match(node: Node): Match | undefined {
+  const gelu = matchGelu(node);
+  if (gelu) return gelu;
   const times = scaled(node);
   if (times) {
     const gate = clippedSum(times.v);
