@@ -24,6 +24,52 @@ struct Panel {
 // A row fills three quarters of its tiles.
 bool FillsTiles(const KernelTable& t, int64_t width) { return 4 * width >= 3 * t.tilePixels * TilesOf(t, t.tileBlocks, width); }
 
+// All rows are one: the pixels of a 1x1 kernel that reads them where they are.
+bool IsFlat(const Conv& c) { return c.kh == 1 && c.kw == 1 && c.stride[0] == 1 && c.stride[1] == 1 && !c.padding.any(); }
+
+// Where groups do not fill blocks: the input channels that blocks of outputs take, all those of the groups that they cover.
+Range GroupedInputs(const Conv& c, int64_t firstBlock, int64_t blocks) {
+  const int64_t last = std::min(c.y.c, (firstBlock + blocks) * kBlock) - 1;
+  return {firstBlock * kBlock / c.outPerGroup * c.inPerGroup, (last / c.outPerGroup + 1) * c.inPerGroup};
+}
+
+double GroupedCost(const Conv& c, int64_t firstBlock, int64_t blocks) {
+  const double steps = static_cast<double>(GroupedInputs(c, firstBlock, blocks).size() * c.kh * c.kw);
+  return IsFlat(c) ? TileCost(c.table, c.y.plane(), blocks, steps) : static_cast<double>(c.y.h) * TileCost(c.table, c.y.w, blocks, steps);
+}
+
+// The panels of such groups, as numbers of blocks: wide ones make better tiles, but multiply with zeros for groups that are not theirs. The cheapest way to
+// cut what is left, from the last block on.
+struct GroupedPanels {
+  std::vector<int64_t> blocks;
+  double cost;
+};
+GroupedPanels CutGrouped(const Conv& c) {
+  std::vector<double> cost(static_cast<size_t>(c.y.blocks) + 1, 0.0);
+  std::vector<int64_t> width(cost.size(), 1);
+  for (int64_t first = c.y.blocks - 1; first >= 0; --first) {
+    for (int64_t b = 1; b <= std::min<int64_t>(c.y.blocks - first, c.table.widestBlocks); ++b) {
+      const double all = GroupedCost(c, first, b) + cost[static_cast<size_t>(first + b)];
+      double& least = cost[static_cast<size_t>(first)];
+      if (b > 1 && all >= least) continue;
+      least = all;
+      width[static_cast<size_t>(first)] = b;
+    }
+  }
+  GroupedPanels panels = {{}, cost[0]};
+  for (int64_t first = 0; first < c.y.blocks; first += panels.blocks.back()) panels.blocks.push_back(width[static_cast<size_t>(first)]);
+  return panels;
+}
+
+// Of whole blocks.
+bool AllFinite(const float* p, int64_t count) {
+  float zeros[kBlock] = {};
+  for (int64_t i = 0; i < count; i += kBlock) {
+    for (int64_t l = 0; l < kBlock; ++l) zeros[l] += p[i + l] * 0.0f;
+  }
+  return std::all_of(zeros, zeros + kBlock, [](float zero) { return zero == 0; });
+}
+
 // Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
 struct InputShape {
   int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
@@ -128,7 +174,7 @@ class Tiles : public ConvStep, public ConvByParts {
   };
   Runs CutRows() const {
     Runs r;
-    r.flat = kind_ == Kind::kPointwise || !inAt_.empty();
+    r.flat = kind_ == Kind::kPointwise || (kind_ == Kind::kGrouped && IsFlat(conv_)) || !inAt_.empty();
     r.width = r.flat ? out_.plane() : out_.w;
     r.units = r.flat ? TilesOf(conv_.table, conv_.table.tileBlocks, r.width) : out_.h;
     const int64_t tile = conv_.table.tilePixels;
@@ -157,21 +203,27 @@ class Tiles : public ConvStep, public ConvByParts {
       const int64_t tile = conv_.table.tilePixels, first = begin * tile, last = std::min(runs.width, end * tile);
       Ahead ahead = NextPanel(p, data, TilesOf(conv_.table, panel.blocks, last - first));
       RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, 0, first, last);
+      if (kind_ == Kind::kGrouped) Repair(panel, data, in, residual, out, 0, first, last);
       return;
     }
     Ahead ahead = NextPanel(p, data, (end - begin) * TilesOf(conv_.table, panel.blocks, runs.width));
     for (int64_t y = begin; y < end; ++y) {
       RunRow(panel, data, &ahead, far, in, residual, {out, out_.plane() * kBlock}, y, 0, runs.width);
-      if (kind_ == Kind::kGrouped) RepairRow(panel, data, in, residual, out, y);
+      if (kind_ == Kind::kGrouped) Repair(panel, data, in, residual, out, y, 0, runs.width);
     }
   }
 
   // What is not finite in one group, times the zeros that stand for it in the weights of another, is NaN there: such outputs are summed again over their group.
-  void RepairRow(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y) const {
+  void Repair(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y, int64_t begin, int64_t end) const {
     const float* row = in + y * conv_.stride[0] * shape_.row;
     for (int64_t o = panel.firstBlock * kBlock; o < std::min(out_.c, panel.firstBlock * kBlock + panel.lanes()); ++o) {
       const int64_t place = ((o / kBlock * out_.h + y) * out_.w) * kBlock + o % kBlock;
-      for (int64_t x = 0; x < out_.w; ++x) {
+      // A block's channels are looked at one by one only if need be.
+      if (o % kBlock == 0 && AllFinite(out + place + begin * kBlock, (end - begin) * kBlock)) {
+        o += kBlock - 1;
+        continue;
+      }
+      for (int64_t x = begin; x < end; ++x) {
         float* const to = out + place + x * kBlock;
         if (!std::isnan(*to)) continue;
         *to = SumOfGroup(panel, data, o, row + x * conv_.stride[1] * shape_.pixel) + (residual ? residual[to - out] : 0.0f);
@@ -182,9 +234,8 @@ class Tiles : public ConvStep, public ConvByParts {
 
   // Of one output channel at a pixel that reads `from`, in the order of the tiles.
   float SumOfGroup(const Panel& panel, const float* data, int64_t o, const float* from) const {
-    int64_t first, count;
-    InputChannels(panel, 0, &first, &count);
-    const int64_t lane = o - panel.firstBlock * kBlock, taps = conv_.kh * conv_.kw, begin = (o / conv_.outPerGroup * conv_.inPerGroup - first) * taps;
+    const int64_t first = InputChannels(panel, 0).begin, lane = o - panel.firstBlock * kBlock, taps = conv_.kh * conv_.kw;
+    const int64_t begin = (o / conv_.outPerGroup * conv_.inPerGroup - first) * taps;
     float sum = data[panel.bias + lane];
     for (int64_t t = begin; t < begin + conv_.inPerGroup * taps; ++t) sum += from[taps_[static_cast<size_t>(panel.taps + t)]] * data[panel.weights + t * panel.lanes() + lane];
     return sum;
@@ -247,15 +298,14 @@ class Tiles : public ConvStep, public ConvByParts {
     const Runs runs = CutRows();
     const int64_t rows = kind_ == Kind::kStem && !inPlace() ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
     shape_ = {row, rows * row, unit};
+    const GroupedPanels cut = kind_ == Kind::kGrouped ? CutGrouped(conv_) : GroupedPanels{};
     int64_t at = 0;
     for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {
       const int64_t groupBlocks = kind_ == Kind::kGrouped ? out_.blocks : Blocks(conv_.outPerGroup);
       for (int64_t b = 0; b < groupBlocks; b += panels_.back().blocks) {
         Panel panel;
         panel.firstBlock = g * groupBlocks + b;
-        panel.blocks = PanelBlocks(conv_.table, groupBlocks - b);
-        // A panel over several small groups multiplies with zeros for the others, so it is kept narrow.
-        if (kind_ == Kind::kGrouped) panel.blocks = std::min(panel.blocks, std::max<int64_t>(1, conv_.table.lanes / kBlock));
+        panel.blocks = kind_ == Kind::kGrouped ? cut.blocks[panels_.size()] : PanelBlocks(conv_.table, groupBlocks - b);
         panel.taps = static_cast<int64_t>(taps_.size());
         AddTaps(panel, g);
         panel.tapCount = static_cast<int64_t>(taps_.size()) - panel.taps;
@@ -269,24 +319,15 @@ class Tiles : public ConvStep, public ConvByParts {
   }
 
   // Input channels that a panel reads: all of its group, or of all the groups that it covers.
-  void InputChannels(const Panel& panel, int64_t group, int64_t* first, int64_t* count) const {
-    if (kind_ != Kind::kGrouped) {
-      *first = group * conv_.inPerGroup;
-      *count = conv_.inPerGroup;
-      return;
-    }
-    const int64_t firstOut = panel.firstBlock * kBlock;
-    const int64_t lastOut = std::min(out_.c, firstOut + panel.blocks * kBlock) - 1;
-    *first = firstOut / conv_.outPerGroup * conv_.inPerGroup;
-    *count = (lastOut / conv_.outPerGroup + 1) * conv_.inPerGroup - *first;
+  Range InputChannels(const Panel& panel, int64_t group) const {
+    if (kind_ == Kind::kGrouped) return GroupedInputs(conv_, panel.firstBlock, panel.blocks);
+    return {group * conv_.inPerGroup, (group + 1) * conv_.inPerGroup};
   }
 
   void AddTaps(const Panel& panel, int64_t group) {
-    int64_t first, count;
-    InputChannels(panel, group, &first, &count);
+    const Range channels = InputChannels(panel, group);
     // Channel (or block of 8 of them) outermost, then rows, then columns.
-    const int64_t step = unit_;
-    for (int64_t c = first; c < first + count; c += step) {
+    for (int64_t c = channels.begin; c < channels.end; c += unit_) {
       const int64_t base = in_.blocked ? c / kBlock * shape_.plane + c % kBlock : c * shape_.plane;
       for (int64_t i = 0; i < conv_.kh; ++i) {
         for (int64_t j = 0; j < conv_.kw; ++j) {
@@ -300,13 +341,12 @@ class Tiles : public ConvStep, public ConvByParts {
   void PackPanel(const Panel& panel, int64_t group, const float* weight, const float* bias, float* to) const {
     const int64_t lanes = panel.lanes();
     const int64_t firstOut = panel.firstBlock * kBlock;
-    int64_t first, count;
-    InputChannels(panel, group, &first, &count);
+    const Range channels = InputChannels(panel, group);
     for (int64_t l = 0; l < lanes; ++l) {
       to[panel.bias + l] = bias && firstOut + l < out_.c ? bias[firstOut + l] : 0.0f;
     }
     float* w = to + panel.weights;
-    for (int64_t c = first; c < first + count; c += unit_) {
+    for (int64_t c = channels.begin; c < channels.end; c += unit_) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
         for (int64_t j = 0; j < conv_.kw; ++j) {
           for (int64_t u = 0; u < unit_; ++u) {
@@ -334,20 +374,14 @@ class Tiles : public ConvStep, public ConvByParts {
   int64_t packedFloats_ = 0;
 };
 
+double CopiedFloats(const Conv& c) { return c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0; }
+
 double CostOf(const Conv& c, Kind kind) {
-  int64_t channels = kind == Kind::kStem ? c.x.c : Blocks(c.inPerGroup) * kBlock, outBlocks = Blocks(c.outPerGroup), groups = c.groups;
-  if (kind == Kind::kGrouped) {
-    // A panel takes all input channels of the groups that it covers, from as many panels as there are vectors.
-    const int64_t panel = std::max<int64_t>(kBlock, c.table.lanes);
-    channels = std::max<int64_t>(1, panel / c.outPerGroup) * c.inPerGroup;
-    outBlocks = panel / kBlock;
-    groups = (c.y.c + panel - 1) / panel;
-  }
+  const int64_t channels = kind == Kind::kStem ? c.x.c : Blocks(c.inPerGroup) * kBlock, outBlocks = Blocks(c.outPerGroup);
   const double steps = static_cast<double>(channels * c.kh * c.kw);
   const bool flat = kind == Kind::kPointwise || !FillsTiles(c.table, c.y.w);
   const double products = flat ? PanelsCost(c.table, outBlocks, c.y.plane(), steps) : static_cast<double>(c.y.h) * PanelsCost(c.table, outBlocks, c.y.w, steps);
-  const double copied = c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0;
-  return static_cast<double>(groups) * products + StreamCost(c.table, copied + steps * static_cast<double>(c.y.c));
+  return static_cast<double>(c.groups) * products + StreamCost(c.table, CopiedFloats(c) + steps * static_cast<double>(c.y.c));
 }
 
 }  // namespace
@@ -375,7 +409,15 @@ Reason AcceptsDirect(const Conv& c) {
 }
 
 double CostStem(const Conv& c) { return CostOf(c, Kind::kStem); }
-double CostGrouped(const Conv& c) { return CostOf(c, Kind::kGrouped); }
+double CostGrouped(const Conv& c) {
+  const GroupedPanels panels = CutGrouped(c);
+  int64_t weights = 0, first = 0;
+  for (int64_t blocks : panels.blocks) {
+    weights += GroupedInputs(c, first, blocks).size() * c.kh * c.kw * blocks * kBlock;
+    first += blocks;
+  }
+  return panels.cost + StreamCost(c.table, CopiedFloats(c) + static_cast<double>(weights));
+}
 double CostPointwise(const Conv& c) { return CostOf(c, Kind::kPointwise); }
 double CostDirect(const Conv& c) { return CostOf(c, Kind::kDirect); }
 
