@@ -5,7 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { loadAddon } from "../src/backends/addon.js";
 import { withBackend } from "../src/core/dispatch.js";
-import { Tensor } from "../src/core/tensor.js";
+import type { DType } from "../src/core/dtype.js";
+import { Tensor, writeNumber } from "../src/core/tensor.js";
 import { Graph, type Value } from "../src/graph/graph.js";
 import { optimize } from "../src/graph/passes/index.js";
 import { makePlan } from "../src/graph/plan.js";
@@ -18,6 +19,8 @@ import { runGraph } from "./support/graphs.js";
 interface Case {
   readonly inputs: readonly (readonly number[])[];
   readonly attrs?: object;
+  /** Of the inputs; float32 where nothing is said. */
+  readonly dtypes?: readonly (DType | undefined)[];
 }
 
 const image = [2, 9, 5, 7];
@@ -68,6 +71,21 @@ const norm = (shape: readonly number[], channels: number, attrs: object = {}): C
   inputs: [shape, [channels], [channels]],
   attrs: { eps: 1e-3, ...attrs },
 });
+
+const bools: Case[] = binary.map(({ inputs }) => ({ inputs, dtypes: ["bool", "bool"] }));
+
+const alongEach: Case[] = [[3, 17], image].flatMap((shape) =>
+  shape.map((_, axis) => ({ inputs: [shape], attrs: { axis } })),
+);
+
+const reduction: Case[] = [[2, 3], [1], [0, 3]].flatMap((axes) =>
+  [true, false].map((keepDims) => ({ inputs: [image], attrs: { axes, keepDims } })),
+);
+
+const extreme: Case[] = alongEach.map(({ inputs, attrs }) => ({
+  inputs,
+  attrs: { ...attrs, keepDims: true, selectLast: false },
+}));
 
 const cases: Readonly<Record<string, readonly Case[]>> = {
   conv2d: [{ inputs: [image, [5, 9, 3, 3], [5]], attrs: conv }],
@@ -238,9 +256,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       { size: 20, alpha: 0.5, beta: 0.75, k: 2 },
     ].map((attrs) => ({ inputs: [shape], attrs })),
   ),
-  softmax: [[3, 17], image].flatMap((shape) =>
-    shape.map((_, axis) => ({ inputs: [shape], attrs: { axis } })),
-  ),
+  softmax: alongEach,
+  logSoftmax: alongEach,
   relu: unary(),
   clip: unary({ min: -1, max: 1.5 }),
   leakyRelu: unary({ alpha: 0.1 }),
@@ -259,6 +276,31 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   reciprocal: unary(),
   abs: unary(),
   neg: unary(),
+  floor: unary(),
+  ceil: unary(),
+  round: unary(),
+  sign: unary(),
+  log: unary(),
+  sin: unary(),
+  cos: unary(),
+  tan: unary(),
+  asin: unary(),
+  acos: unary(),
+  atan: unary(),
+  sinh: unary(),
+  cosh: unary(),
+  asinh: unary(),
+  acosh: unary(),
+  atanh: unary(),
+  softsign: unary(),
+  selu: unary({ alpha: 1.67, gamma: 1.05 }),
+  celu: unary({ alpha: 1.3 }),
+  thresholdedRelu: unary({ alpha: 0.5 }),
+  shrink: unary({ bias: 0.3, lambda: 0.5 }),
+  isNaN: unary(),
+  isInf: unary(),
+  not: [[1], [131], image].map((shape) => ({ inputs: [shape], dtypes: ["bool"] })),
+  cast: [...unary({ to: "int32" }), ...unary({ to: "bool" }), ...unary({ to: "float64" })],
   identity: unary(),
   add: binary,
   sub: binary,
@@ -272,6 +314,17 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   div: binary,
   maximum: binary,
   minimum: binary,
+  pow: binary,
+  mod: [0, 1].flatMap((fmod) => binary.map(({ inputs }) => ({ inputs, attrs: { fmod } }))),
+  equal: binary,
+  greater: binary,
+  greaterOrEqual: binary,
+  less: binary,
+  lessOrEqual: binary,
+  and: bools,
+  or: bools,
+  xor: bools,
+  where: binary.map(({ inputs: [a, b] }) => ({ inputs: [b, a, b], dtypes: ["bool"] })),
   prelu: [{ inputs: [image, [9, 1, 1]] }, { inputs: [image, [1]] }],
   reshape: [{ inputs: [image], attrs: { shape: [2, 315] } }],
   transpose: [
@@ -288,6 +341,22 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     inputs: [[2, 12, 3, 5]],
     attrs: { blockSize: 2, mode },
   })),
+  spaceToDepth: ["DCR", "CRD"].map((mode) => ({
+    inputs: [[2, 3, 4, 6]],
+    attrs: { blockSize: 2, mode },
+  })),
+  expand: [
+    { inputs: [[2, 9, 1, 1]], attrs: { shape: image } },
+    { inputs: [[9, 1, 7]], attrs: { shape: image } },
+  ],
+  tile: [{ inputs: [image], attrs: { repeats: [1, 2, 1, 3] } }],
+  gather: [[], [4], [2, 3]].flatMap((places) =>
+    image.slice(1).map((_, k) => ({
+      inputs: [image, places],
+      attrs: { axis: 1 + k },
+      dtypes: [undefined, "int64" as const],
+    })),
+  ),
   concat: [
     { inputs: [image, [2, 3, 5, 7], [2, 8, 5, 7]], attrs: { axis: 1 } },
     { inputs: [image, [2, 9, 1, 7]], attrs: { axis: 2 } },
@@ -315,10 +384,15 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       attrs: { ...resize, mode, residual: true, activation: { kind: "sigmoid" } },
     },
   ]),
-  reduceMean: [[2, 3], [1], [0, 3]].flatMap((axes) =>
-    [true, false].map((keepDims) => ({ inputs: [image], attrs: { axes, keepDims } })),
+  ...Object.fromEntries(
+    ["Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"].map((kind) => [
+      `reduce${kind}`,
+      reduction,
+    ]),
   ),
   reduceSum: [{ inputs: [image], attrs: { axes: [1, 2, 3], keepDims: false } }],
+  argMax: extreme,
+  argMin: extreme,
   reorder: [{ inputs: [image], attrs: { to: "plain" } }],
 };
 
@@ -327,8 +401,20 @@ it("every op with a native kernel has cases", () => {
 });
 
 /** Positive enough for square roots and quotients, negative enough for the rest; infinities and NaN where the op is elementwise. */
-function fill(name: string, shape: readonly number[], seed: number): Tensor {
+function fill(
+  name: string,
+  shape: readonly number[],
+  seed: number,
+  dtype: DType = "float32",
+): Tensor {
   const t = Tensor.randn(shape, { seed });
+  if (dtype !== "float32") {
+    const others = Tensor.zeros(shape, dtype);
+    // Indices from the end, or half of them true.
+    for (let i = 0; i < t.size; i++)
+      writeNumber(others, i, dtype === "bool" ? (t.data[i] as number) > 0 : -1 - (i % 3));
+    return others;
+  }
   if (name === "sqrt" || name === "div" || name === "batchNorm")
     for (let i = 0; i < t.size; i++) t.data[i] = 0.5 + Math.abs(t.data[i] as number);
   return t;
@@ -348,9 +434,9 @@ const SPECIAL = [
 function compiled(name: string, { inputs, attrs = {} }: Case, tensors: readonly Tensor[]): Graph {
   const graph = new Graph();
   const values: Value[] = inputs.map((shape, i) => {
-    const value = graph.input(`x${i}`, { dtype: "float32", shape });
+    const value = graph.input(`x${i}`, { dtype: tensors[i].dtype, shape });
     const alone = !["concat", "mul", "resize"].includes(name) && binary !== cases[name];
-    if (shape.length !== 4 || (i > 0 && alone)) return value;
+    if (shape.length !== 4 || (i > 0 && alone) || value.type.dtype !== "float32") return value;
     const c = shape[1];
     const copy = Tensor.zeros([c, c, 1, 1]);
     for (let k = 0; k < c; k++) copy.data[k * c + k] = 1;
@@ -377,7 +463,7 @@ for (const { isa, available } of nativeIsas()) {
         const attrs = one.attrs ?? ({} as object);
         const full =
           /conv/.test(name) || name === "linear" ? { activation: undefined, ...attrs } : attrs;
-        const tensors = one.inputs.map((shape, i) => fill(name, shape, i + 1));
+        const tensors = one.inputs.map((shape, i) => fill(name, shape, i + 1, one.dtypes?.[i]));
         const outputs = () => op.infer(tensors, full).map((t) => Tensor.zeros(t.shape, t.dtype));
         const [want, got] = [outputs(), outputs()];
         op.reference(tensors, full, want);
@@ -401,7 +487,8 @@ for (const { isa, available } of nativeIsas()) {
       for (const name of Object.keys(cases)) {
         const op = ops.get(name);
         if (!op?.elementwise) continue;
-        for (const { inputs, attrs = {} } of cases[name].filter((c) => c.inputs[0].length === 1)) {
+        const some = cases[name].filter((c) => c.inputs[0].length === 1 && !c.dtypes);
+        for (const { inputs, attrs = {} } of some) {
           const tensors = inputs.map((shape, i) => {
             const t = fill(name, shape, i + 1);
             for (let k = 0; k < t.size; k++) t.data[k] = SPECIAL[(k + 3 * i) % SPECIAL.length];

@@ -11,12 +11,6 @@
 namespace xcorr {
 namespace {
 
-// Runs body(begin, end) over 0 .. count in pieces whose size is a multiple of 8.
-template <typename F>
-void InPieces(Team& team, int64_t count, const F& body) {
-  team.Run((count + kGrain - 1) / kGrain, [&](int64_t task, int) { body(task * kGrain, std::min(count, (task + 1) * kGrain)); });
-}
-
 std::unique_ptr<Step> MakeUnary(const Problem& p, UnaryArgs args, const std::string& rest, bool zeroStaysZero) {
   RequireFloat32(p);
   const TensorDesc y = p.outputs[0];

@@ -1,5 +1,6 @@
 // A Step that is one function: for ops without packed constants, whose whole plan fits in a lambda's captures.
 #pragma once
+#include <algorithm>
 #include <functional>
 
 #include "op.h"
@@ -45,5 +46,11 @@ inline float* Out(void* const* outputs, size_t i = 0) { return static_cast<float
 
 // Elements per task of elementwise work: large enough to be worth handing out, the same for any number of threads.
 constexpr int64_t kGrain = 16384;
+
+// Runs body(begin, end) over 0 .. count in pieces whose size is a multiple of 8.
+template <typename F>
+void InPieces(Team& team, int64_t count, const F& body) {
+  team.Run((count + kGrain - 1) / kGrain, [&](int64_t task, int) { body(task * kGrain, std::min(count, (task + 1) * kGrain)); });
+}
 
 }  // namespace xcorr

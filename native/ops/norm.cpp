@@ -1,4 +1,4 @@
-// batchNorm, localResponseNorm, softmax.
+// batchNorm, localResponseNorm.
 #include <algorithm>
 #include <cmath>
 
@@ -109,28 +109,6 @@ std::unique_ptr<Step> Make_localResponseNorm(const Problem& p) {
     else BlockedToPlain(*table, team, x, to, Out(outputs));
   };
   return MakeFunction("window of channels", run, scratch);
-}
-
-std::unique_ptr<Step> Make_softmax(const Problem& p) {
-  RequireFloat32(p);
-  RequirePlain(p);
-  const TensorDesc x = p.inputs[0];
-  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
-  int64_t outer = 1, inner = 1;
-  for (size_t a = 0; a < axis; ++a) outer *= x.shape[a];
-  for (size_t a = axis + 1; a < x.shape.size(); ++a) inner *= x.shape[a];
-  const int64_t length = x.shape[axis];
-  return MakeFunction("rows", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    team.Run(outer * inner, [&](int64_t task, int) {
-      const float* in = In(inputs, 0) + task / inner * length * inner + task % inner;
-      float* out = Out(outputs) + task / inner * length * inner + task % inner;
-      float top = -INFINITY;
-      for (int64_t i = 0; i < length; ++i) top = !(in[i * inner] <= top) ? in[i * inner] : top;
-      double sum = 0;
-      for (int64_t i = 0; i < length; ++i) sum += out[i * inner] = std::exp(in[i * inner] - top);
-      for (int64_t i = 0; i < length; ++i) out[i * inner] = static_cast<float>(out[i * inner] / sum);
-    });
-  });
 }
 
 }  // namespace xcorr

@@ -23,6 +23,10 @@ export interface Case {
   readonly exact: boolean;
   /** Errors are relative to the largest result: a transform mixes neighbours. */
   readonly mixes?: boolean;
+  /** What the inputs hold instead: numbers that are not finite, other dtypes. */
+  readonly fill?: (shape: readonly number[], input: number) => Tensor;
+  /** No step may run by its definition. */
+  readonly allNative?: boolean;
 }
 
 export const conv = (x: number[], w: number[], options: F.ConvOptions): Case => ({
@@ -36,17 +40,16 @@ export const conv = (x: number[], w: number[], options: F.ConvOptions): Case => 
 export function testParity(cases: readonly Case[]): void {
   for (const { isa, available } of nativeIsas()) {
     describe.runIf(available)(`native:${isa}`, () => {
-      it.each(cases)("$name", ({ inputs, run, exact, mixes }) => {
-        for (const [fill, tolerance] of [
+      it.each(cases)("$name", ({ inputs, run, exact, mixes, fill: own, allNative }) => {
+        const close = { rtol: 1e-4, atol: 1e-4 };
+        const fills = [
           [
             (s: readonly number[], i: number) => integers(s, i + 1),
             exact ? { rtol: 0, atol: 0 } : { rtol: 1e-5, atol: 1e-5 },
           ],
-          [
-            (s: readonly number[], i: number) => Tensor.randn(s, { seed: i + 1 }),
-            { rtol: 1e-4, atol: 1e-4 },
-          ],
-        ] as const) {
+          [(s: readonly number[], i: number) => Tensor.randn(s, { seed: i + 1 }), close],
+        ] as const;
+        for (const [fill, tolerance] of own ? ([[own, close]] as const) : fills) {
           const tensors = inputs.map(fill);
           const expected = withBackend(referenceBackend, () => run(...tensors));
           const scale = mixes ? magnitude(expected) : 1;
@@ -70,6 +73,14 @@ export function testParity(cases: readonly Case[]): void {
               threads: 3,
               optimize,
             });
+            if (allNative) {
+              const { steps } = one.explain({ input: x });
+              expect(
+                steps.flatMap(({ op, algorithm, declined }) =>
+                  algorithm === "reference" ? `${op}: ${declined}` : [],
+                ),
+              ).toEqual([]);
+            }
             const { output } = one.runSync({ input: x });
             expectClose(output, expected, tolerance, scale);
             // Bit for bit, whatever the number of threads.
