@@ -1,4 +1,4 @@
-// Ops that move elements: reshape, transpose, concat, split, slice, pad, reorder. Any dtype, by the size of its elements.
+// Ops that move elements: reshape, transpose, depthToSpace, spaceToDepth, expand, tile, slice, concat, split, reorder. Any dtype, by the size of its elements.
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -6,15 +6,10 @@
 #include "channels.h"
 #include "functionStep.h"
 #include "layout.h"
+#include "shape.h"
 
 namespace xcorr {
 namespace {
-
-std::vector<int64_t> Strides(const std::vector<int64_t>& shape) {
-  std::vector<int64_t> s(shape.size(), 1);
-  for (size_t a = shape.size(); a-- > 1;) s[a - 1] = s[a] * shape[a];
-  return s;
-}
 
 // What MakeGather does where the last axis of y is far apart in x, and neighbours in x are far apart in y: 8 numbers of the one axis by 8 of the other
 // are transposed in registers. `along`: the axis of y that runs along x.
@@ -56,7 +51,7 @@ std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& s
   const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
   const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
   const size_t along = static_cast<size_t>(std::find(strides.begin(), strides.end(), 1) - strides.begin());
-  if (size == sizeof(float) && step != 1 && along < rank && inner >= kBlock / 2 && shape[along] >= kBlock) return MakeExchange(p, shape, base, strides, along);
+  if (size == sizeof(float) && step != 1 && step != 0 && along < rank && inner >= kBlock / 2 && shape[along] >= kBlock) return MakeExchange(p, shape, base, strides, along);
   const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
@@ -71,6 +66,8 @@ std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& s
         char* y = static_cast<char*>(outputs[0]) + row * inner * static_cast<int64_t>(size);
         if (step == 1) {
           std::memcpy(y, x, static_cast<size_t>(inner) * size);
+        } else if (step == 0 && size == 4) {
+          std::fill_n(reinterpret_cast<uint32_t*>(y), inner, *reinterpret_cast<const uint32_t*>(x));
         } else if (size == 4) {
           for (int64_t i = 0; i < inner; ++i) reinterpret_cast<uint32_t*>(y)[i] = reinterpret_cast<const uint32_t*>(x)[i * step];
         } else {
@@ -123,6 +120,36 @@ std::unique_ptr<Step> Make_depthToSpace(const Problem& p) {
   const bool channelsFirst = p.attributes.Text("mode") == "CRD";
   const int64_t channel = channelsFirst ? b * b * plane : plane, column = channelsFirst ? plane : channels * plane;
   return MakeGather(p, {x[0], channels, x[2], b, x[3], b}, 0, {x[1] * plane, channel, x[3], b * column, 1, column});
+}
+
+// The other way: (N, C, H, b, W, b) to (N, b, b, C, H, W) or (N, C, b, b, H, W).
+std::unique_ptr<Step> Make_spaceToDepth(const Problem& p) {
+  RequirePlain(p);
+  const int64_t b = p.attributes.Int("blockSize", 1);
+  const std::vector<int64_t>& x = p.inputs[0].shape;
+  const int64_t h = x[2] / b, w = x[3] / b, row = x[3], plane = x[2] * row, image = x[1] * plane;
+  if (p.attributes.Text("mode") == "CRD") return MakeGather(p, {x[0], x[1], b, b, h, w}, 0, {image, plane, row, 1, b * row, b});
+  return MakeGather(p, {x[0], b, b, x[1], h, w}, 0, {image, row, 1, plane, b * row, b});
+}
+
+std::unique_ptr<Step> Make_expand(const Problem& p) {
+  RequirePlain(p);
+  std::vector<int64_t> shape = p.outputs[0].shape, strides = BroadcastStrides(p.inputs[0].shape, shape);
+  JoinAxes(&shape, {&strides});
+  return MakeGather(p, shape, 0, strides);
+}
+
+// Every axis is two: its repeats, which stay where they are in x, and what is repeated.
+std::unique_ptr<Step> Make_tile(const Problem& p) {
+  RequirePlain(p);
+  const std::vector<int64_t> &x = p.inputs[0].shape, own = Strides(x), repeats = p.attributes.Ints("repeats");
+  std::vector<int64_t> shape, strides;
+  for (size_t a = 0; a < x.size(); ++a) {
+    shape.insert(shape.end(), {repeats[a], x[a]});
+    strides.insert(strides.end(), {0, own[a]});
+  }
+  JoinAxes(&shape, {&strides});
+  return MakeGather(p, shape, 0, strides);
 }
 
 std::unique_ptr<Step> Make_slice(const Problem& p) {
@@ -185,58 +212,6 @@ std::unique_ptr<Step> Make_split(const Problem& p) {
       }
       start += parts[i];
     }
-  });
-}
-
-// Constant padding: of any axes of a plain tensor; of a blocked one, of channels with zeros, or of rows, columns and the end of the channels.
-std::unique_ptr<Step> Make_pad(const Problem& p) {
-  RequireFloat32(p);
-  const TensorDesc &t = p.inputs[0], &out = p.outputs[0];
-  std::vector<int64_t> pads = p.attributes.Ints("pads");
-  if (p.attributes.Text("mode") != "constant") throw Declined("a mode other than constant");
-  if (t.layout != out.layout) throw Declined("input and output in different layouts");
-  if (t.shape.empty() || *std::min_element(pads.begin(), pads.end()) < 0) throw Declined("negative padding");
-  const float value = static_cast<float>(p.attributes.Number("value", 0));
-  if (AllBlocked(p) && value == 0 && t.shape[0] == out.shape[0] && t.shape[2] == out.shape[2] && t.shape[3] == out.shape[3] && !pads[2] && !pads[3]) {
-    return MoveChannels(p, [&](size_t, int64_t c) {
-      const int64_t from = c - pads[1];
-      return from < 0 || from >= t.shape[1] ? ChannelSource{} : ChannelSource{0, from};
-    });
-  }
-  // Stored sizes: [N][blocks][H][W][8] for a blocked image.
-  std::vector<int64_t> from = t.shape, to = out.shape;
-  std::vector<int64_t> begins(pads.begin(), pads.begin() + static_cast<int64_t>(t.shape.size()));
-  if (t.layout == Layout::kBlocked) {
-    if (pads[0] || pads[1] || pads[4] || (pads[5] && value != 0)) throw Declined("padding that blocks of channels do not have");
-    from[1] = Blocks(from[1]);
-    to[1] = Blocks(to[1]);
-    from.push_back(kBlock);
-    to.push_back(kBlock);
-    begins.push_back(0);
-  }
-  const std::vector<int64_t> strides = Strides(to);
-  const size_t rank = from.size();
-  // A run: the last axis, or the last two of a blocked image, whose 8 channels are never padded.
-  const size_t runAxis = t.layout == Layout::kBlocked ? rank - 2 : rank - 1;
-  const int64_t run = from[runAxis] * strides[runAxis];
-  const int64_t rows = run ? t.StoredElements() / run : 0, total = out.StoredElements();
-  const bool clears = t.layout == Layout::kBlocked && value != 0;
-  const TensorDesc y = out;
-  return MakeFunction("rows", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    float* target = Out(outputs);
-    team.Run((total + kGrain - 1) / kGrain, [&](int64_t task, int) { std::fill(target + task * kGrain, target + std::min(total, (task + 1) * kGrain), value); });
-    const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, run));
-    team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
-      for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
-        int64_t at = begins[runAxis] * strides[runAxis], rest = row;
-        for (size_t a = runAxis; a-- > 0;) {
-          at += (rest % from[a] + begins[a]) * strides[a];
-          rest /= from[a];
-        }
-        std::memcpy(target + at, In(inputs, 0) + row * run, static_cast<size_t>(run) * sizeof(float));
-      }
-    });
-    if (clears) ClearPaddingLanes(Image(y), target);
   });
 }
 

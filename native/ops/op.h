@@ -105,7 +105,8 @@ class Step {
   StepInfo info;
 };
 
-// Thrown by MakeStep when no native algorithm takes the problem; the message says why. The caller then runs the reference.
+// Thrown by MakeStep when no native algorithm takes the problem; the message says why. The caller then runs the reference. The step of an eager call
+// may throw it from Run as well, on the calling thread, where only the data say that it cannot.
 struct Declined : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
