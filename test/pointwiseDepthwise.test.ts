@@ -35,6 +35,12 @@ const cases = [
     after: relu6,
   },
   {
+    name: "a dilation for which runs of rows would read too much",
+    x: [1, 96, 40, 40],
+    between: 48,
+    options: { padding: 6, dilation: 6 },
+  },
+  {
     name: "a row of taps outside, dilation",
     x: [1, 8, 8, 9],
     between: 24,
@@ -78,7 +84,7 @@ const cases = [
 
 /** Which activations make the two run one after the other: those that have a pass of their own, or make something of nothing. */
 const apart = [
-  { name: "gelu", between: F.gelu, after: F.relu },
+  { name: "softplus", between: F.softplus, after: F.relu },
   { name: "sigmoid", between: F.relu, after: F.sigmoid },
 ];
 

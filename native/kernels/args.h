@@ -123,6 +123,7 @@ struct LanewiseArgs {
   ptrdiff_t inRow;          // from one row of taps to the next
   int rowBegin, rowEnd;     // rows of taps inside the image, counted from `in`
   const float* zeros;       // a row of zeros, of one block
+  ptrdiff_t pixel;          // from one column to the next, of input and output: 8, or more in a track of columns that lie apart
   int64_t left, columns;    // columns of padding before column 0; columns of the image
   ptrdiff_t inSecond, outSecond;  // from the panel's first block to its second; 0: there is none
   int kernelRows, kernelColumns;

@@ -142,18 +142,18 @@ void SlideRows(const LanewiseArgs& args) {
 #pragma GCC unroll 16
   for (int t = 0; kKeepsWeights<kKernel, kPermuted> && t < kTaps; ++t) kept[t] = Load<PanelVec>(args.weights + t * kPanelLanes);
   const auto weight = [&](const float* weights, int t) { return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(weights + t * kPanelLanes); };
-  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond, outRow = args.outRow;
-    int64_t column = -args.left;
+  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond, outRow = args.outRow, pixel = args.pixel;
+  int64_t column = -args.left;
   // With many rows, every third has an address of its own, and the others are reached from it: the machine has 16 registers for addresses.
   const float* thirds[(kInRows + 2) / 3];
   const auto load = [&](int i) {
-    if (!kWhole) return LoadPanel(firsts[i] + column * 8, seconds[i] + column * 8);
-    return LoadPanel(kRowsTogether ? thirds[i / 3] + i % 3 * inRow : args.in + column * 8 + i * inRow, inSecond);
+    if (!kWhole) return LoadPanel(firsts[i] + column * pixel, seconds[i] + column * pixel);
+    return LoadPanel(kRowsTogether ? thirds[i / 3] + i % 3 * inRow : args.in + column * pixel + i * inRow, inSecond);
   };
   const auto moveTo = [&] {
 #pragma GCC unroll 8
     for (int k = 0; kWhole && kRowsTogether && k < (kInRows + 2) / 3; ++k) {
-      thirds[k] = args.in + column * 8 + 3 * k * inRow;
+      thirds[k] = args.in + column * pixel + 3 * k * inRow;
       Opaque(thirds[k]);
     }
   };
@@ -171,10 +171,10 @@ void SlideRows(const LanewiseArgs& args) {
       AddColumn<kRows, kKernel, kStride, kPermuted, kKernel - 1>(args, load, weight, acc);
     }
     ++column;
-    if (kRowsTogether && output >= 0) finish.AllRows(acc[0], output * 8);
+    if (kRowsTogether && output >= 0) finish.AllRows(acc[0], output * pixel);
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      if (!kRowsTogether && output >= 0) finish.OneRow(acc[0][r], r * outRow + output * 8);
+      if (!kRowsTogether && output >= 0) finish.OneRow(acc[0][r], r * outRow + output * pixel);
 #pragma GCC unroll 8
       for (int o = 0; o + 1 < kOpen; ++o) acc[o][r] = acc[o + 1][r];
       acc[kOpen - 1][r] = Load<PanelVec>(args.bias);
@@ -198,20 +198,20 @@ inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, i
   for (int p = 0; p < kPixels; ++p) acc[p] = Load<PanelVec>(args.bias);
   for (int i = args.rowBegin < 0 ? 0 : args.rowBegin; i < args.kernelRows && i < args.rowEnd; ++i) {
     for (int64_t j = begin; j < end; ++j) {
-      const float* in = args.in + i * args.inRow + (output * args.stride + j * args.dilation - args.left) * 8;
+      const float* in = args.in + i * args.inRow + (output * args.stride + j * args.dilation - args.left) * args.pixel;
       const float* weights = args.weights + (i * args.kernelColumns + j) * kPanelLanes;
       for (int u = 0; u < args.units; ++u, weights += args.kernelRows * args.kernelColumns * kPanelLanes) {
         const PanelVec w = Load<PanelVec>(weights);
 #pragma GCC unroll 8
         for (int p = 0; p < kPixels; ++p) {
-          const PanelVec x = LoadPanel(in + p * args.stride * 8, args.inSecond);
+          const PanelVec x = LoadPanel(in + p * args.stride * args.pixel, args.inSecond);
           acc[p] = MulAdd(args.places ? Permute(x, args.places + u * kPanelLanes) : x, w, acc[p]);
         }
       }
     }
   }
 #pragma GCC unroll 8
-  for (int p = 0; p < kPixels; ++p) finish.OneRow(acc[p], (output + p) * 8);
+  for (int p = 0; p < kPixels; ++p) finish.OneRow(acc[p], (output + p) * args.pixel);
 }
 
 void AnyRow(const LanewiseArgs& args) {
@@ -270,7 +270,7 @@ void Lanewise(const LanewiseArgs& args) {
   const ActivationKind kind = args.activation.kind;
   if (kind == ActivationKind::kNone || (kind == ActivationKind::kClip && !args.activation.affine)) return;
   // The rarer activations run over the stored rows.
-  ActivatePixels(args.out, args.outSecond ? 2 : 1, args.outSecond, args.rows, args.outRow, args.pixels, 8, args.activation);
+  ActivatePixels(args.out, args.outSecond ? 2 : 1, args.outSecond, args.rows, args.outRow, args.pixels, args.pixel, args.activation);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // conv2d where every lane of a block of 8 channels has weights of its own (kernels/lanewise.h): depthwise, and groups of few channels whose inputs
 // lie within one block, without multiplying by the zeros of the other groups.
 //
+// With a dilation d and no stride, rows d apart are a track, and so are columns: each is a convolution without a dilation.
+//
 // A task is some panels of blocks and a run of rows.
 #include <algorithm>
 
@@ -20,7 +22,8 @@ class Lanewise : public ConvStep, public ConvOfParts {
  public:
   explicit Lanewise(const Conv& conv)
       : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
-        depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == 1 && conv_.dilation[1] == 1) {
+        depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), rowTracks_(TracksOf(conv_, 0)), columnTracks_(TracksOf(conv_, 1)),
+        evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == rowTracks_ && conv_.dilation[1] == columnTracks_) {
     if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), static_cast<int>(conv_.stride[0]), !depthwise_);
     zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
     for (int64_t o = 0; !depthwise_ && o < panels_ * lanes_; ++o) {
@@ -85,13 +88,14 @@ class Lanewise : public ConvStep, public ConvOfParts {
   int64_t taps() const { return conv_.kh * conv_.kw; }
   int64_t panelFloats() const { return lanes_ * (1 + conv_.inPerGroup * taps()); }
 
+  static int64_t TracksOf(const Conv& c, size_t axis) { return c.stride[axis] == 1 ? c.dilation[axis] : 1; }
+
   void RunRows(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, const float* residual, InBlocks<float> out) const {
     const int64_t first = panel * panelBlocks_, row = in_.w * kBlock, from = InputBlock(conv_, first);
     LanewiseArgs args = {};
     args.inRow = conv_.dilation[0] * row;
     args.zeros = zeros_.data();
-    args.left = conv_.padding.left;
-    args.columns = in_.w;
+    args.pixel = columnTracks_ * kBlock;
     if (panelBlocks_ > 1 && first + 1 < out_.blocks) {
       args.inSecond = (InputBlock(conv_, first + 1) - from) * in.block;
       args.outSecond = out.block;
@@ -99,26 +103,39 @@ class Lanewise : public ConvStep, public ConvOfParts {
     args.kernelRows = static_cast<int>(conv_.kh);
     args.kernelColumns = static_cast<int>(conv_.kw);
     args.stride = conv_.stride[1];
-    args.dilation = conv_.dilation[1];
+    args.dilation = conv_.dilation[1] / columnTracks_;
     args.evenSteps = evenSteps_;
     args.units = static_cast<int>(conv_.inPerGroup);
     args.places = depthwise_ ? nullptr : reinterpret_cast<const int32_t*>(packed + panels_ * panelFloats()) + panel * lanes_ * conv_.inPerGroup;
     args.bias = packed + panel * panelFloats();
     args.weights = args.bias + lanes_;
-    args.outRow = out_.w * kBlock;
-    args.pixels = out_.w;
+    args.outRow = rowTracks_ * out_.w * kBlock;
     args.activation = conv_.epilogue.fused;
-    for (int64_t y = rows.begin; y < rows.end; y += args.rows) {
-      args.rows = static_cast<int>(std::min(rowsAtOnce_, rows.end - y));
-      // Rows of taps from `top` on, of which those before the image and after it are left out.
-      const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
-      args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
-      args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
-      args.in = in.at + from * in.block + top * row;
-      const int64_t place = first * out.block + y * out_.w * kBlock;
-      args.out = out.at + place;
-      args.residual = residual ? residual + place : nullptr;
-      conv_.table.Lanewise(args);
+    for (int64_t track = rows.begin; track < std::min(rows.end, rows.begin + rowTracks_); ++track) {
+      for (int64_t y = track; y < rows.end; y += args.rows * rowTracks_) {
+        args.rows = static_cast<int>(std::min(rowsAtOnce_, (rows.end - y + rowTracks_ - 1) / rowTracks_));
+        // Rows of taps from `top` on, of which those before the image and after it are left out.
+        const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
+        args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
+        args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
+        const int64_t place = first * out.block + y * out_.w * kBlock;
+        RunColumns(&args, in.at + from * in.block + top * row, residual ? residual + place : nullptr, out.at + place);
+      }
+    }
+  }
+
+  // Of some rows, from column 0 of the image on.
+  void RunColumns(LanewiseArgs* args, const float* in, const float* residual, float* out) const {
+    for (int64_t track = 0; track < std::min(out_.w, columnTracks_); ++track) {
+      // The window of the first output begins at this column of the image, which is one of a track of the input.
+      const int64_t column = track - conv_.padding.left, begin = (column % columnTracks_ + columnTracks_) % columnTracks_;
+      args->left = (begin - column) / columnTracks_;
+      args->columns = std::max<int64_t>(0, (in_.w - begin + columnTracks_ - 1) / columnTracks_);
+      args->pixels = (out_.w - track + columnTracks_ - 1) / columnTracks_;
+      args->in = in + begin * kBlock;
+      args->out = out + track * kBlock;
+      args->residual = residual ? residual + track * kBlock : nullptr;
+      conv_.table.Lanewise(*args);
     }
   }
 
@@ -126,7 +143,9 @@ class Lanewise : public ConvStep, public ConvOfParts {
   static constexpr int64_t kTaskVectors = 30000;
 
   int64_t panelBlocks_, lanes_, panels_;
-  bool depthwise_, evenSteps_;
+  bool depthwise_;
+  int64_t rowTracks_, columnTracks_;
+  bool evenSteps_;
   int64_t rowsAtOnce_ = 1, rowsPerTask_ = 1, runs_ = 1, panelsPerTask_ = 1;
   std::vector<float> zeros_;
   std::vector<int32_t> firstLane_;  // of each lane's group, in its block of the panel's inputs

@@ -91,8 +91,9 @@ class Tiles : public ConvStep, public ConvByParts {
   void RunPart(int64_t part, Range rows, const float* packed, const float* in, const float*, float*, InBlocks<float> out) const override {
     const Panel& panel = panels_[static_cast<size_t>(part)];
     const int64_t first = rows.begin * out_.w, last = rows.end * out_.w;
+    const bool far = part == 0 || (last - first) * in_.blocks * kBlock * 4 > static_cast<int64_t>(SecondCacheBytes()) / 2;
     Ahead ahead = NextPanel(part, packed, TilesOf(conv_.table, panel.blocks, last - first));
-    RunRow(panel, packed, &ahead, part == 0, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
+    RunRow(panel, packed, &ahead, far, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
   }
 
  protected:

@@ -100,16 +100,31 @@ class PointwiseDepthwise : public Step {
     }
     const int64_t near = static_cast<int64_t>(SecondCacheBytes()) * kShareOfCache / 8, row = mid_.w * kBlock * 4;
     runs_ = std::clamp<int64_t>((mid_.h * row * (blocks + in_.blocks) + near - 1) / near, 1, out_.h);
+    Rows rows = CountRows();
+    // Kernels that reach far read as many rows again: better the image itself is read from afar for each part.
+    if (rows.madeTwice(mid_.h) && mid_.h * row * blocks <= near) {
+      runs_ = 1;
+      rows = CountRows();
+    }
     if (runs_ > 1 && makes_->wholePlanes()) return "planes that are made whole";
-    int64_t rows = 0, most = 0;
+    midFloats_ = static_cast<size_t>(blocks * rows.most * mid_.w * kBlock);
+    scratchBytes_ = static_cast<size_t>(makes_->sharedFloats()) * sizeof(float);
+    return rows.madeTwice(mid_.h) ? "too many rows that would be made twice" : "";
+  }
+
+  // Of the image between, that the runs read: all together, and the run that reads most.
+  struct Rows {
+    int64_t all, most;
+    bool madeTwice(int64_t height) const { return 8 * (all - height) > height; }
+  };
+  Rows CountRows() const {
+    Rows rows = {0, 0};
     for (int64_t run = 0; run < runs_; ++run) {
       const int64_t read = reads_->RowsRead(Share(out_.h, runs_, run)).size();
-      rows += read;
-      most = std::max(most, read);
+      rows.all += read;
+      rows.most = std::max(rows.most, read);
     }
-    midFloats_ = static_cast<size_t>(blocks * most * mid_.w * kBlock);
-    scratchBytes_ = static_cast<size_t>(makes_->sharedFloats()) * sizeof(float);
-    return 8 * (rows - mid_.h) > mid_.h ? "too many rows that would be made twice" : "";
+    return rows;
   }
 
   void RunImage(Team& team, const float* in, float* out, float* shared) const {

@@ -19,6 +19,7 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
   std::vector<float> out(static_cast<size_t>(outPlane * blocks), kGuard);
   const bool residual = (width + kernel) % 2 == 0, even = dilation == 1;
   xcorr::LanewiseArgs args = {};
+  args.pixel = 8;
   args.inRow = dilation * width * 8;
   args.zeros = zeros.data();
   args.left = pad;

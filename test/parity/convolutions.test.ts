@@ -209,4 +209,27 @@ for (const [x, kernel, options] of [
     exact: false,
     mixes: true,
   });
-testParity([...convs, ...thin, ...thin.map(inBlocks), ...strips, ...winograd]);
+/** Depthwise with dilations: tracks of rows and columns that lie apart, which the padding may begin anywhere. */
+const dilated = (
+  [
+    [[1, 20, 13, 17], 3, { padding: 2, dilation: 2 }],
+    [[2, 9, 11, 14], 3, { padding: [1, 4], dilation: 3 }],
+    [[1, 17, 12, 23], 3, { padding: [0, 5], dilation: [1, 4] }],
+    [[1, 8, 21, 6], 3, { padding: [7, 1], dilation: [5, 1] }],
+    [[1, 16, 5, 4], 3, { padding: 6, dilation: 6 }],
+    [[1, 24, 16, 15], 5, { padding: 4, dilation: 2 }],
+    [[1, 10, 12, 13], 4, { padding: 3, dilation: 2 }],
+    [[1, 12, 14, 13], 3, { padding: 2, dilation: 2, stride: [1, 2] }],
+  ] as const
+).map(([x, k, options]) =>
+  conv([...x], [x[1], 1, k, k], { ...options, groups: x[1] } as F.ConvOptions),
+);
+testParity([
+  ...dilated,
+  ...dilated.map(inBlocks),
+  ...convs,
+  ...thin,
+  ...thin.map(inBlocks),
+  ...strips,
+  ...winograd,
+]);
