@@ -21,6 +21,32 @@ void TestElementwise(const KernelTable& table, int64_t count) {
   }
 }
 
+// Over numbers from far below zero to far above: within 4e-7 of the largest of the result and 1.
+void TestActivations(const KernelTable& table) {
+  using Kind = xcorr::ActivationKind;
+  std::vector<float> in, out;
+  for (int i = -4000; i <= 4000; ++i) in.push_back(static_cast<float>(i) / 40);
+  out.resize(in.size());
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  const auto check = [&](xcorr::UnaryKind kind, Kind activation, const char* name, const auto& expected) {
+    xcorr::UnaryArgs args = {in.data(), out.data(), static_cast<int64_t>(in.size()), kind, {}};
+    args.activation.kind = activation;
+    args.activation.a = 1;
+    table.UnaryRun(args);
+    for (size_t i = 0; i < in.size(); ++i) {
+      const double wanted = expected(static_cast<double>(in[i]));
+      if (!(std::fabs(out[i] - wanted) <= 4e-7 * std::max(1.0, std::fabs(wanted)))) Expect(out[i], wanted, table, name);
+    }
+  };
+  check(xcorr::UnaryKind::kErf, Kind::kNone, "erf", [](double x) { return std::erf(x); });
+  const auto activation = [&](Kind kind, const char* name, const auto& expected) { check(xcorr::UnaryKind::kActivation, kind, name, expected); };
+  activation(Kind::kSigmoid, "sigmoid", sigmoid);
+  activation(Kind::kSilu, "silu", [&](double x) { return x * sigmoid(x); });
+  activation(Kind::kTanh, "tanh", [](double x) { return std::tanh(x); });
+  activation(Kind::kElu, "elu", [](double x) { return x < 0 ? std::expm1(x) : x; });
+  activation(Kind::kGelu, "gelu", [](double x) { return x * std::erfc(-x * std::sqrt(0.5)) / 2; });
+}
+
 // Windows of `size` channels of `blocks` blocks. A power of integers is not one: the base is compared to the bit, the result nearly.
 void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size) {
   const size_t plane = static_cast<size_t>(pixels + 1) * 8, channels = static_cast<size_t>(blocks) * 8;
@@ -94,6 +120,7 @@ void TestPasses(const KernelTable& table) {
     for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(table, pixels, lanes);
   }
   for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(table, count);
+  TestActivations(table);
   for (int sources = 0; sources <= 8; ++sources) TestPickChannels(table, 3, sources);
   for (int size : {1, 2, 5, 6, 19}) {
     for (int blocks : {1, 2, 5}) TestResponseNorm(table, blocks, 3, size);
