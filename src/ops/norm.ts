@@ -8,7 +8,7 @@
  */
 import { dispatch } from "../core/dispatch.js";
 import { expected, ShapeError, showShape } from "../core/errors.js";
-import type { Activation, OpDef } from "../core/op.js";
+import type { Activation, OpDef, TensorType } from "../core/op.js";
 import { checkOptions, readBoolean, readInt, readNumberOption } from "../core/options.js";
 import { broadcastStrides, forEachIndex, normalizeAxis, sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
@@ -120,19 +120,22 @@ function referenceGroupNorm(
   applyActivation(y, activation);
 }
 
+/** The type of x, which stands first of three: beside it scale and bias, one number per channel. */
+function inferPerChannel(op: string, inputs: readonly TensorType[]): TensorType[] {
+  checkCount(op, inputs, 3);
+  checkFloat(op, inputs);
+  const [x, scale, bias] = inputs;
+  checkChannels(op, x.shape);
+  checkShapeIs(op, "scale", scale, [x.shape[1]]);
+  checkShapeIs(op, "bias", bias, [x.shape[1]]);
+  return [{ dtype: x.dtype, shape: x.shape }];
+}
+
 export const instanceNormOp: OpDef<InstanceNormAttrs> = {
   name: "instanceNorm",
   epilogue: "activation",
   layout: followsOnImages,
-  infer(inputs) {
-    checkCount("instanceNorm", inputs, 3);
-    checkFloat("instanceNorm", inputs);
-    const [x, scale, bias] = inputs;
-    checkChannels("instanceNorm", x.shape);
-    checkShapeIs("instanceNorm", "scale", scale, [x.shape[1]]);
-    checkShapeIs("instanceNorm", "bias", bias, [x.shape[1]]);
-    return [{ dtype: x.dtype, shape: x.shape }];
-  },
+  infer: (inputs) => inferPerChannel("instanceNorm", inputs),
   reference: (inputs, attrs, [y]) =>
     referenceGroupNorm(inputs, { ...attrs, groups: inputs[0].shape[1] }, y),
 };
@@ -142,17 +145,12 @@ export const groupNormOp: OpDef<GroupNormAttrs> = {
   epilogue: "activation",
   layout: followsOnImages,
   infer(inputs, { groups }) {
-    checkCount("groupNorm", inputs, 3);
-    checkFloat("groupNorm", inputs);
-    const [x, scale, bias] = inputs;
-    checkChannels("groupNorm", x.shape);
-    if (x.shape[1] % groups !== 0)
+    const [type] = inferPerChannel("groupNorm", inputs);
+    if (type.shape[1] % groups !== 0)
       throw new ShapeError(
-        expected("groupNorm", `channels divisible by groups ${groups}`, `${x.shape[1]}`),
+        expected("groupNorm", `channels divisible by groups ${groups}`, `${type.shape[1]}`),
       );
-    checkShapeIs("groupNorm", "scale", scale, [x.shape[1]]);
-    checkShapeIs("groupNorm", "bias", bias, [x.shape[1]]);
-    return [{ dtype: x.dtype, shape: x.shape }];
+    return [type];
   },
   reference: (inputs, attrs, [y]) => referenceGroupNorm(inputs, attrs, y),
 };
@@ -162,15 +160,7 @@ export const channelNormOp: OpDef<EpsAttrs> = {
   name: "channelNorm",
   sight: () => samePlace,
   layout: followsOnImages,
-  infer(inputs) {
-    checkCount("channelNorm", inputs, 3);
-    checkFloat("channelNorm", inputs);
-    const [x, scale, bias] = inputs;
-    checkChannels("channelNorm", x.shape);
-    checkShapeIs("channelNorm", "scale", scale, [x.shape[1]]);
-    checkShapeIs("channelNorm", "bias", bias, [x.shape[1]]);
-    return [{ dtype: x.dtype, shape: x.shape }];
-  },
+  infer: (inputs) => inferPerChannel("channelNorm", inputs),
   reference([x, scale, bias], { eps }, [y]) {
     const channels = x.shape[1];
     const plane = sizeOf(x.shape.slice(2));

@@ -89,7 +89,7 @@ const without: Readonly<Record<string, string>> = {
   "of inference, not of training":
     "reorder pointwiseDepthwise maxUnpool2d resize lpPool2d lpPool3d conv3d convTranspose3d",
   "norms other than batch norm":
-    "instanceNorm groupNorm layerNorm localResponseNorm lpNormalize meanVarianceNorm",
+    "instanceNorm groupNorm layerNorm channelNorm localResponseNorm lpNormalize meanVarianceNorm",
   "rarely learned through": "cumSum reduceProd",
   "gradients themselves":
     "conv2dInputGradient conv2dWeightGradient maxPool2dGradient maxPool3dGradient avgPool2dGradient avgPool3dGradient",
