@@ -123,7 +123,8 @@ template <int kKernel, bool kPermuted>
 constexpr bool kKeepsWeights = kRowsTogether && kKernel == 3 && !kPermuted;
 
 // A square kernel. kPermuted: of each unit of input channels in turn, the one that args.places names for a lane. kWhole: all rows of taps lie inside.
-template <int kRows, int kKernel, int kStride, bool kPermuted, bool kWhole>
+// kPixel: the distance of neighbours, if it is known.
+template <int kRows, int kKernel, int kStride, bool kPermuted, bool kWhole, int kPixel>
 void SlideRows(const LanewiseArgs& args) {
   static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first column of the newest");
   constexpr int kInRows = (kRows - 1) * kStride + kKernel;
@@ -142,7 +143,7 @@ void SlideRows(const LanewiseArgs& args) {
 #pragma GCC unroll 16
   for (int t = 0; kKeepsWeights<kKernel, kPermuted> && t < kTaps; ++t) kept[t] = Load<PanelVec>(args.weights + t * kPanelLanes);
   const auto weight = [&](const float* weights, int t) { return kKeepsWeights<kKernel, kPermuted> ? kept[t] : Load<PanelVec>(weights + t * kPanelLanes); };
-  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond, outRow = args.outRow, pixel = args.pixel;
+  const ptrdiff_t inRow = args.inRow, inSecond = args.inSecond, outRow = args.outRow, pixel = kPixel > 0 ? kPixel : args.pixel;
   int64_t column = -args.left;
   // With many rows, every third has an address of its own, and the others are reached from it: the machine has 16 registers for addresses.
   const float* thirds[(kInRows + 2) / 3];
@@ -238,8 +239,15 @@ inline void ForRows(const LanewiseArgs& args) {
   if constexpr (kRows > 1) {
     if (args.rows < kRows) return ForRows<kRows - 1, kKernel, kStride, kPermuted>(args);
   }
-  if (args.rowBegin <= 0 && args.rowEnd >= (kRows - 1) * kStride + kKernel) SlideRows<kRows, kKernel, kStride, kPermuted, true>(args);
-  else SlideRows<kRows, kKernel, kStride, kPermuted, false>(args);
+  const bool whole = args.rowBegin <= 0 && args.rowEnd >= (kRows - 1) * kStride + kKernel;
+  if (args.pixel == 8) {
+    if (whole) SlideRows<kRows, kKernel, kStride, kPermuted, true, 8>(args);
+    else SlideRows<kRows, kKernel, kStride, kPermuted, false, 8>(args);
+  } else if constexpr (kStride == 1) {
+    // Tracks.
+    if (whole) SlideRows<kRows, kKernel, kStride, kPermuted, true, 0>(args);
+    else SlideRows<kRows, kKernel, kStride, kPermuted, false, 0>(args);
+  }
 }
 
 // Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others one.
