@@ -50,16 +50,19 @@ function clippedSum(v: Value): { x: Value; c: number; m: number } | undefined {
 const near = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-6 * Math.abs(b);
 const isHardSwish = (c: number, m: number): boolean => near(c, 3) && near(m, 6);
 
-/** The factors of a product of products, and the numbers among them as one. */
-function factorsOf(v: Value): { values: Value[]; number: number } {
-  const node = v.producer;
+/**
+ * The factors of a product of products, and the numbers among them as one. Products within products are looked into so many times only: each may be
+ * read twice by the next, and twice as many at every level would never end.
+ */
+function factorsOf(v: Value, levels = 3): { values: Value[]; number: number } {
+  const node = levels > 0 ? v.producer : undefined;
   const times = node && scaled(node);
   if (times) {
-    const { values, number } = factorsOf(times.v);
+    const { values, number } = factorsOf(times.v, levels - 1);
     return { values, number: number * times.factor };
   }
   if (node?.op.name !== "mul" || "activation" in node.attrs) return { values: [v], number: 1 };
-  const [a, b] = node.inputs.map(factorsOf);
+  const [a, b] = node.inputs.map((operand) => factorsOf(operand, levels - 1));
   return { values: [...a.values, ...b.values], number: a.number * b.number };
 }
 

@@ -106,6 +106,16 @@ it("another factor is no gelu", () => {
   expect(opsOf(graph)).not.toContain("gelu");
 });
 
+it("a long chain of products, each the square of the one before, is looked through at once", () => {
+  const { graph, x } = start([1, 1, 1, 1]);
+  let y = x;
+  for (let i = 0; i < 200; i++) y = one(graph, "mul", [y, y]);
+  give(graph, y);
+  const began = performance.now();
+  expect(recogniseActivations.apply(graph)).toBe(0);
+  expect(performance.now() - began).toBeLessThan(2000);
+});
+
 const linear = (graph: Graph, x: Value, out: number, bias = true): Value => {
   const weight = random(graph, [out, x.type.shape.at(-1) as number], 6);
   return one(graph, "linear", bias ? [x, weight, random(graph, [out])] : [x, weight]);
