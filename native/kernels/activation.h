@@ -4,15 +4,24 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
+// Limits alone: what kernels do to sums in registers.
+inline bool Clips(const Activation& f) { return f.kind == ActivationKind::kClip && !f.affine; }
+// What runs over stored results (ActivatePixels).
+inline bool IsRare(const Activation& f) { return f.kind != ActivationKind::kNone && !Clips(f); }
+
+// x - n ln 2 for n, the nearest integer to x / ln 2. ln 2 is in two parts, so that the product with n is exact in the first.
+template <typename V>
+inline V Reduced(V x, V* n) {
+  *n = Round(Mul(x, Set<V>(1.44269504f)));
+  return MulAdd(*n, Set<V>(2.12194440e-4f), MulAdd(*n, Set<V>(-0.693359375f), x));
+}
+
 // e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 Taylor polynomial; times 2^n. The limits lie where the result has become
 // infinity or 0.
 template <typename V>
 inline V Exp(V x) {
-  const V clipped = Min(Set<V>(89.0f), Max(Set<V>(-104.0f), x));
-  const V n = Round(Mul(clipped, Set<V>(1.44269504f)));
-  // ln 2 in two parts, so that the product with n is exact in the first.
-  V r = MulAdd(n, Set<V>(-0.693359375f), clipped);
-  r = MulAdd(n, Set<V>(2.12194440e-4f), r);
+  V n;
+  const V r = Reduced(Min(Set<V>(89.0f), Max(Set<V>(-104.0f), x)), &n);
   V p = Set<V>(1.0f / 720);
   p = MulAdd(p, r, Set<V>(1.0f / 120));
   p = MulAdd(p, r, Set<V>(1.0f / 24));
@@ -32,10 +41,8 @@ inline V Cubic(V x, V square, float c0, float c1, float c2, float c3) {
 // e^x / 2 to 1 ulp, between 2^-125 and 2^127: sums of it with 1 need no other range, and it takes half as long.
 template <typename V>
 inline V HalfExp(V x) {
-  const V clipped = Min(Set<V>(89.0f), Max(Set<V>(-86.0f), x));
-  const V n = Round(Mul(clipped, Set<V>(1.44269504f)));
-  V r = MulAdd(n, Set<V>(-0.693359375f), clipped);
-  r = MulAdd(n, Set<V>(2.12194440e-4f), r);
+  V n;
+  const V r = Reduced(Min(Set<V>(89.0f), Max(Set<V>(-86.0f), x)), &n);
   // e^r / 2 within 7.5e-8 of itself, the least for this degree.
   const V square = Mul(r, r), high = MulAdd(r, Set<V>(0.00414880970f), Set<V>(0.0209578145f));
   const V p = MulAdd(MulAdd(high, square, MulAdd(r, Set<V>(0.0833378807f), Set<V>(0.249994457f))), square, MulAdd(r, Set<V>(0.49999985f), Set<V>(0.5f)));
@@ -47,10 +54,11 @@ inline V Abs(V x) {
   return Max(Sub(Set<V>(0.0f), x), x);
 }
 
-// (1 - erf(x)) / 2 for x >= 0: its logarithm is close to a polynomial. Within 1e-7 of itself near 0, of 1e-8 in all; beyond 5.5, as there, 4e-15.
+// (1 - erf(x)) / 2 for x >= 0: its logarithm is close to a polynomial. Within 1e-7 of itself near 0, of 1e-8 in all; beyond kErfcEnd, as there, 4e-15.
+constexpr float kErfcEnd = 5.5f;
 template <typename V>
 inline V HalfErfc(V x) {
-  const V t = Min(Set<V>(5.5f), x);
+  const V t = Min(Set<V>(kErfcEnd), x);
   const V square = Mul(t, t);
   const V low = Cubic(t, square, -1.12838387f, -0.636553407f, -0.103110075f, 0.0199739505f);
   const V high = Cubic(t, square, -9.60260280e-4f, -7.83754105e-4f, 2.34535954e-4f, -2.26406647e-5f);
@@ -75,7 +83,7 @@ inline V Erf(V x) {
 template <typename V>
 inline V Gelu(V x) {
   const V t = Mul(Abs(x), Set<V>(0.707106781f));
-  const V tail = IfNegative(Sub(Set<V>(5.5f), t), Set<V>(0.0f), HalfErfc(t));
+  const V tail = IfNegative(Sub(Set<V>(kErfcEnd), t), Set<V>(0.0f), HalfErfc(t));
   return Mul(x, IfNegative(x, tail, Sub(Set<V>(1.0f), tail)));
 }
 

@@ -154,7 +154,7 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
       }
     }
   }
-  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
+  const bool clips = Clips(args.activation);
   // Copies, which no store can change: the arguments would be read again after each.
   const float* const residual = place->residual;
   float* const out = place->out;
@@ -217,7 +217,7 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 void RunTiles(const ConvTileArgs& args) {
   TilePlace place = {args.in, args.residual, args.prefetch, args.out};
   const Activation& f = args.activation;
-  const bool activates = f.kind != ActivationKind::kNone && (f.kind != ActivationKind::kClip || f.affine);
+  const bool activates = IsRare(f);
   float* stored = args.out;
   int64_t pixels = 0;
   for (int64_t more = args.more;; --more) {

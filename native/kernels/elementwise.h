@@ -19,7 +19,7 @@ inline void ForVecs(const F& f) {
 template <int kVecs>
 inline void ActivateVecs(Vec (&y)[kVecs], const Activation& f) {
   if (f.kind == ActivationKind::kNone && !f.affine) return;
-  if (f.kind == ActivationKind::kClip && !f.affine) {
+  if (Clips(f)) {
     ForVecs<kVecs>([&](int v) { y[v] = Clip(y[v], f.a, f.b); });
     return;
   }

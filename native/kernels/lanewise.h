@@ -57,7 +57,7 @@ class Finish {
  public:
   explicit Finish(const LanewiseArgs& a)
       : residual_(a.residual), out_(a.out), outRow_(a.outRow), second_(a.outSecond),
-        clips_(a.activation.kind == ActivationKind::kClip && !a.activation.affine), low_(clips_ ? &a.activation.a : &kNoLimits[0]),
+        clips_(Clips(a.activation)), low_(clips_ ? &a.activation.a : &kNoLimits[0]),
         high_(clips_ ? &a.activation.b : &kNoLimits[1]) {}
 
   void OneRow(PanelVec y, int64_t at) const {
@@ -275,8 +275,7 @@ inline bool Slide(const LanewiseArgs& args) {
 void Lanewise(const LanewiseArgs& args) {
   const bool slid = args.places ? Slide<true>(args) : Slide<false>(args);
   if (!slid) AnyRow(args);
-  const ActivationKind kind = args.activation.kind;
-  if (kind == ActivationKind::kNone || (kind == ActivationKind::kClip && !args.activation.affine)) return;
+  if (!IsRare(args.activation)) return;
   // The rarer activations run over the stored rows.
   ActivatePixels(args.out, args.outSecond ? 2 : 1, args.outSecond, args.rows, args.outRow, args.pixels, args.pixel, args.activation);
 }

@@ -23,7 +23,7 @@ constexpr int PlaneVecs(int outs) { return outs == 1 ? 8 : outs == 2 ? 4 : outs 
 // Vector v of output o goes to out[o * outPlane + outAt[v]].
 template <int kOuts, int kVecs>
 [[gnu::always_inline]] inline void StorePlanes(const Vec (&acc)[kOuts][kVecs], float* out, ptrdiff_t outPlane, const ptrdiff_t* outAt, const Activation& activation) {
-  const bool clips = activation.kind == ActivationKind::kClip && !activation.affine;
+  const bool clips = Clips(activation);
   const bool other = activation.kind != ActivationKind::kNone && !clips;
   float before[kOuts * kVecs * kLanes];
   // Copies, which no store can change: the places would be read again after each.

@@ -165,8 +165,7 @@ void WinogradInput(const WinogradInputArgs& args) {
 
 template <int kRowsN, int kRowsM, int kColumnsN, int kColumnsM>
 void OutputTile(const WinogradOutputArgs& args) {
-  const bool clips = args.activation.kind == ActivationKind::kClip && !args.activation.affine;
-  const bool other = args.activation.kind != ActivationKind::kNone && !clips;
+  const bool clips = Clips(args.activation);
   const Vec low = Set<Vec>(args.activation.a), high = Set<Vec>(args.activation.b), zero = Set<Vec>(0.0f);
   const int vecs = (args.blocks * 8 + kLanes - 1) / kLanes;
   for (int v = 0; v < vecs; ++v) {
@@ -201,7 +200,7 @@ void OutputTile(const WinogradOutputArgs& args) {
     }
     Store(poison, args.poison);
   }
-  if (other) ActivatePixels(args.out, args.blocks, args.outBlock, args.rows, args.outRow, args.columns, args.outPixel, args.activation);
+  if (IsRare(args.activation)) ActivatePixels(args.out, args.blocks, args.outBlock, args.rows, args.outRow, args.columns, args.outPixel, args.activation);
 }
 
 void WinogradOutput(const WinogradOutputArgs& args) {

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "functionStep.h"
+#include "shape.h"
 
 namespace xcorr {
 namespace {
@@ -57,13 +58,9 @@ template <typename Order>
 std::unique_ptr<Step> MakeArg(const Problem& p) {
   RequireFloat32(p);
   RequirePlain(p);
-  const std::vector<int64_t>& shape = p.inputs[0].shape;
-  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
   const bool last = p.attributes.Flag("selectLast");
-  int64_t outer = 1, inner = 1;
-  for (size_t a = 0; a < axis; ++a) outer *= shape[a];
-  for (size_t a = axis + 1; a < shape.size(); ++a) inner *= shape[a];
-  const int64_t length = shape[axis];
+  const AroundAxis around(p.inputs[0].shape, static_cast<size_t>(p.attributes.Int("axis", 0)));
+  const int64_t outer = around.outer, length = around.length, inner = around.inner;
   constexpr int64_t kPiece = 256;
   const int64_t pieces = (inner + kPiece - 1) / kPiece, units = outer * pieces;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, length * std::min(kPiece, inner)));

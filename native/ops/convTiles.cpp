@@ -91,7 +91,7 @@ class Tiles : public ConvStep, public ConvByParts {
   void RunPart(int64_t part, Range rows, const float* packed, const float* in, const float*, float*, InBlocks<float> out) const override {
     const Panel& panel = panels_[static_cast<size_t>(part)];
     const int64_t first = rows.begin * out_.w, last = rows.end * out_.w;
-    const bool far = part == 0 || (last - first) * in_.blocks * kBlock * 4 > static_cast<int64_t>(SecondCacheBytes()) / 2;
+    const bool far = part == 0 || (last - first) * in_.blocks * kBlock * 4 > HalfSecondCache();
     Ahead ahead = NextPanel(part, packed, TilesOf(conv_.table, panel.blocks, last - first));
     RunRow(panel, packed, &ahead, far, in, nullptr, {out.at - panel.firstBlock * out.block, out.block}, 0, first, last);
   }
@@ -117,7 +117,7 @@ class Tiles : public ConvStep, public ConvByParts {
     const int64_t panels = static_cast<int64_t>(panels_.size());
     const Runs runs = CutRows();
     const int64_t inputBytes = (in_.blocked ? in_.blocks * kBlock : in_.c) * in_.plane() * 4, weightBytes = packedFloats_ * 4;
-    const int64_t near = static_cast<int64_t>(SecondCacheBytes()) / 2;
+    const int64_t near = HalfSecondCache();
     const int64_t rowsFirst = weightBytes * (weightBytes > near ? runs.count : 1) + inputBytes;
     const int64_t panelsFirst = inputBytes * (inputBytes > near ? panels : 1) + weightBytes;
     if (panelsFirst < rowsFirst || (panelsFirst == rowsFirst && weightBytes > inputBytes)) {
@@ -217,18 +217,17 @@ class Tiles : public ConvStep, public ConvByParts {
   // What is not finite in one group, times the zeros that stand for it in the weights of another, is NaN there: such outputs are summed again over their group.
   void Repair(const Panel& panel, const float* data, const float* in, const float* residual, float* out, int64_t y, int64_t begin, int64_t end) const {
     const float* row = in + y * conv_.stride[0] * shape_.row;
-    for (int64_t o = panel.firstBlock * kBlock; o < std::min(out_.c, panel.firstBlock * kBlock + panel.lanes()); ++o) {
-      const int64_t place = ((o / kBlock * out_.h + y) * out_.w) * kBlock + o % kBlock;
-      // A block's channels are looked at one by one only if need be.
-      if (o % kBlock == 0 && AllFinite(out + place + begin * kBlock, (end - begin) * kBlock)) {
-        o += kBlock - 1;
-        continue;
-      }
-      for (int64_t x = begin; x < end; ++x) {
-        float* const to = out + place + x * kBlock;
-        if (!std::isnan(*to)) continue;
-        *to = SumOfGroup(panel, data, o, row + x * conv_.stride[1] * shape_.pixel) + (residual ? residual[to - out] : 0.0f);
-        conv_.table.UnaryRun({to, to, 1, UnaryKind::kActivation, conv_.epilogue.fused});
+    for (int64_t b = panel.firstBlock; b < panel.firstBlock + panel.blocks; ++b) {
+      float* const block = out + (b * out_.h + y) * out_.w * kBlock;
+      // Its channels are looked at one by one only if need be.
+      if (AllFinite(block + begin * kBlock, (end - begin) * kBlock)) continue;
+      for (int64_t o = b * kBlock; o < std::min(out_.c, (b + 1) * kBlock); ++o) {
+        for (int64_t x = begin; x < end; ++x) {
+          float* const to = block + x * kBlock + o % kBlock;
+          if (!std::isnan(*to)) continue;
+          *to = SumOfGroup(panel, data, o, row + x * conv_.stride[1] * shape_.pixel) + (residual ? residual[to - out] : 0.0f);
+          conv_.table.UnaryRun({to, to, 1, UnaryKind::kActivation, conv_.epilogue.fused});
+        }
       }
     }
   }
@@ -283,6 +282,8 @@ class Tiles : public ConvStep, public ConvByParts {
   }
 
  private:
+  static int64_t HalfSecondCache() { return static_cast<int64_t>(SecondCacheBytes()) / 2; }
+
   static Copy CopyOf(Kind kind) { return kind == Kind::kStem ? Copy::kNone : kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded; }
 
   bool inPlace() const { return kind_ == Kind::kStem && !conv_.padding.any() && in_.c * in_.plane() * 4 <= kNearBytes; }

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "functionStep.h"
+#include "shape.h"
 
 namespace xcorr {
 namespace {
@@ -47,10 +48,8 @@ void TakeRows(const Rows& r, Team& team, const void* x, const int64_t* places, v
 std::unique_ptr<Step> Make_gather(const Problem& p) {
   RequirePlain(p);
   const TensorDesc &x = p.inputs[0], &indices = p.inputs[1];
-  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
-  Rows r = {1, x.shape[axis], indices.Elements(), SizeOf(x.dtype)};
-  for (size_t a = 0; a < axis; ++a) r.outer *= x.shape[a];
-  for (size_t a = axis + 1; a < x.shape.size(); ++a) r.bytes *= static_cast<size_t>(x.shape[a]);
+  const AroundAxis around(x.shape, static_cast<size_t>(p.attributes.Int("axis", 0)));
+  const Rows r = {around.outer, around.length, indices.Elements(), SizeOf(x.dtype) * static_cast<size_t>(around.inner)};
   const auto read = indices.dtype == DType::kInt32 ? ReadPlaces<int32_t> : ReadPlaces<int64_t>;
   if (r.count == 0) return MakeFunction("nothing", [](Team&, const void* const*, void* const*, void*) {});
   if (p.constants[1]) {

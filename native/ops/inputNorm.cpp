@@ -1,5 +1,4 @@
-// Normalisations by the input's own mean and variance: layerNorm, instanceNorm, groupNorm, channelNorm. Sums are in double, 8 at a time, in an order that
-// depends on shapes alone.
+// Normalisations by the input's own mean and variance: layerNorm, instanceNorm, groupNorm, channelNorm. Sums are in an order that depends on shapes alone.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -7,34 +6,20 @@
 #include "epilogue.h"
 #include "functionStep.h"
 #include "layout.h"
+#include "sums.h"
 
 namespace xcorr {
 namespace {
 
-// The sum of f(i) for i in 0 .. count - 1.
+// Of f(x) of `pixels` pixels of 8 channels, for each channel.
 template <typename F>
-double SumOf(int64_t count, const F& f) {
-  double sums[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int64_t k = 0; k < 8; ++k) sums[k] += f(i + k);
-  }
-  for (int64_t k = 0; i + k < count; ++k) sums[k] += f(i + k);
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-// Adds f(x) of each of `pixels` pixels of 8 channels to the channels' sums.
-template <typename F>
-void AddPixels(const float* in, int64_t pixels, double* sums, const F& f) {
-  double own[kBlock];
-  std::copy_n(sums, kBlock, own);
+void SumPixels(const float* in, int64_t pixels, double* sums, const F& f) {
+  double own[kBlock] = {};
   for (int64_t i = 0; i < pixels * kBlock; i += kBlock) {
     for (int64_t l = 0; l < kBlock; ++l) own[l] += f(in[i + l], l);
   }
   std::copy_n(own, kBlock, sums);
 }
-
-int64_t PixelsOf(const TensorDesc& x) { return std::accumulate(x.shape.begin() + 2, x.shape.end(), int64_t{1}, std::multiplies<int64_t>()); }
 
 double InverseDeviation(double squares, double count, double eps) { return 1 / std::sqrt(squares / count + eps); }
 
@@ -58,14 +43,14 @@ std::unique_ptr<Step> MakeGroups(const Problem& p, int64_t groups) {
     double* means = sums + all;
     float* factors = reinterpret_cast<float*>(means + all);
     float* shifts = factors + all;
-    std::fill_n(sums, 2 * all, 0.0);
-    const auto perChannel = [&](double* to, const auto& f) {
+    std::fill_n(means, all, 0.0);
+    // Into `sums`: of each channel, of f(number, mean).
+    const auto perChannel = [&](const auto& f) {
       team.Run(images * planes, [&](int64_t task, int) {
         const float* from = in + task * plane;
-        double* own = to + task * lanes;
         const double* mean = means + task * lanes;
-        if (blocked) AddPixels(from, pixels, own, [&](double number, int64_t l) { return f(number, mean[l]); });
-        else own[0] = SumOf(pixels, [&](int64_t i) { return f(from[i], mean[0]); });
+        if (blocked) SumPixels(from, pixels, sums + task * lanes, [&](double number, int64_t l) { return f(number, mean[l]); });
+        else sums[task] = SumOf(pixels, [&](int64_t i) { return f(from[i], mean[0]); });
       });
     };
     // Calls body(sum of the group's channels' sums, first channel, of the image at `base`).
@@ -75,10 +60,9 @@ std::unique_ptr<Step> MakeGroups(const Problem& p, int64_t groups) {
       }
     };
     const double count = static_cast<double>(perGroup * pixels);
-    perChannel(sums, [](double number, double) { return number; });
+    perChannel([](double number, double) { return number; });
     perGroupOf([&](double sum, int64_t base, int64_t c) { std::fill_n(means + base + c, perGroup, sum / count); });
-    std::fill_n(sums, all, 0.0);
-    perChannel(sums, [](double number, double mean) { return (number - mean) * (number - mean); });
+    perChannel([](double number, double mean) { return (number - mean) * (number - mean); });
     std::fill_n(factors, 2 * all, 0.0f);
     perGroupOf([&](double squares, int64_t base, int64_t first) {
       const double inverse = InverseDeviation(squares, count, eps);

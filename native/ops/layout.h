@@ -1,10 +1,16 @@
 // Images from one layout to the other, and into padded copies. See Layout in op.h.
 #pragma once
+#include <functional>
+#include <numeric>
+
 #include "op.h"
 
 namespace xcorr {
 
 inline int64_t Blocks(int64_t channels) { return (channels + kBlock - 1) / kBlock; }
+
+// Pixels of an image (N, C, ...) of any number of axes.
+inline int64_t PixelsOf(const TensorDesc& x) { return std::accumulate(x.shape.begin() + 2, x.shape.end(), int64_t{1}, std::multiplies<int64_t>()); }
 
 // (N, C, H, W) float32 of either layout as numbers to compute with.
 struct Image {

@@ -31,8 +31,7 @@ std::unique_ptr<Step> Make_batchNorm(const Problem& p) {
   const bool blocked = x.layout == Layout::kBlocked;
   const double eps = p.attributes.Number("eps", 1e-5);
   const int64_t channels = x.shape[1], lanes = blocked ? kBlock : 1;
-  int64_t pixels = 1;
-  for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
+  const int64_t pixels = PixelsOf(x);
   const int64_t perImage = blocked ? Blocks(channels) : channels, plane = pixels * lanes, pieces = (plane + kGrain - 1) / kGrain;
   const Epilogue epilogue(p.attributes);
   const bool clears = blocked && !epilogue.zeroStaysZero;
@@ -65,8 +64,7 @@ std::unique_ptr<Step> Make_localResponseNorm(const Problem& p) {
   RequireFloat32(p);
   const TensorDesc& in = p.inputs[0];
   if (in.layout != p.outputs[0].layout) throw Declined("input and output in different layouts");
-  int64_t pixels = 1;
-  for (size_t a = 2; a < in.shape.size(); ++a) pixels *= in.shape[a];
+  const int64_t pixels = PixelsOf(in);
   const bool blocked = in.layout == Layout::kBlocked;
   const Image x(TensorDesc{in.dtype, in.layout, {in.shape[0], in.shape[1], 1, pixels}});
   const double beta = p.attributes.Number("beta", 0.75), alpha = p.attributes.Number("alpha", 1e-4), k = p.attributes.Number("k", 1);

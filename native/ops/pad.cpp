@@ -72,11 +72,6 @@ int64_t SourceOf(int64_t at, int64_t size, const std::string& mode) {
   return folded < size ? folded : 2 * (size - 1) - folded;
 }
 
-template <typename T>
-void Fill(T* y, int64_t count, T value) {
-  for (int64_t i = 0; i < count; ++i) y[i] = value;
-}
-
 // Rows of the result: of a row's elements those inside are copied at once, those beside it one by one from where they come from. `value` is the constant.
 template <typename T>
 std::unique_ptr<Step> MakePadFrom(const Problem& p, const std::string& mode, T value) {
@@ -100,7 +95,7 @@ std::unique_ptr<Step> MakePadFrom(const Problem& p, const std::string& mode, T v
           from = source < 0 ? -1 : from + source * strides[a];
         }
         if (from < 0) {
-          Fill(y, width, value);
+          std::fill_n(y, width, value);
           continue;
         }
         const T* in = static_cast<const T*>(inputs[0]) + from;

@@ -237,8 +237,7 @@ std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
   const TensorDesc& x = problem.inputs[0];
   if (x.layout != problem.outputs[0].layout) throw Declined("input and output in different layouts");
   const bool blocked = x.layout == Layout::kBlocked;
-  int64_t pixels = 1;
-  for (size_t a = 2; a < x.shape.size(); ++a) pixels *= x.shape[a];
+  const int64_t pixels = PixelsOf(x);
   const int64_t planes = blocked ? x.shape[0] * Blocks(x.shape[1]) : x.shape[0] * x.shape[1], lanes = blocked ? kBlock : 1;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, pixels * lanes)), tasks = (planes + perTask - 1) / perTask;
   const KernelTable* table = problem.kernels;

@@ -11,6 +11,15 @@ inline std::vector<int64_t> Strides(const std::vector<int64_t>& shape) {
   return s;
 }
 
+// A tensor as [outer][length][inner] around one of its axes.
+struct AroundAxis {
+  AroundAxis(const std::vector<int64_t>& shape, size_t axis) : length(shape[axis]) {
+    for (size_t a = 0; a < axis; ++a) outer *= shape[a];
+    for (size_t a = axis + 1; a < shape.size(); ++a) inner *= shape[a];
+  }
+  int64_t outer = 1, length, inner = 1;
+};
+
 // Strides of an operand in a result that it broadcasts to: 0 where it repeats.
 inline std::vector<int64_t> BroadcastStrides(const std::vector<int64_t>& operand, const std::vector<int64_t>& shape) {
   const std::vector<int64_t> own = Strides(operand);

@@ -2,22 +2,14 @@
 #include <cmath>
 
 #include "functionStep.h"
+#include "shape.h"
+#include "sums.h"
 
 namespace xcorr {
 namespace {
 
 // Floats of a task's working set: they stay in the first cache from one pass over them to the next.
 constexpr int64_t kNear = 4096;
-
-double SumOf(const float* in, int64_t count) {
-  double lanes[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int k = 0; k < 8; ++k) lanes[k] += static_cast<double>(in[i + k]);
-  }
-  for (int k = 0; i < count; ++i, ++k) lanes[k] += static_cast<double>(in[i]);
-  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-}
 
 float TopOf(const float* in, int64_t count) {
   float lanes[8];
@@ -41,7 +33,7 @@ void AlongRuns(const KernelTable& table, bool logarithm, const float* in, float*
   for (int64_t r = 0; r < runs; ++r) {
     const float* x = in + r * length;
     float* y = out + r * length;
-    const double sum = SumOf(y, length);
+    const double sum = SumOf(length, [&](int64_t i) { return static_cast<double>(y[i]); });
     if (logarithm) {
       const double logSum = std::log(sum), top = static_cast<double>(tops[r]);
       for (int64_t i = 0; i < length; ++i) y[i] = static_cast<float>(static_cast<double>(x[i]) - top - logSum);
@@ -83,12 +75,8 @@ void AlongRows(const KernelTable& table, bool logarithm, const float* in, float*
 std::unique_ptr<Step> MakeSoftmax(const Problem& p, bool logarithm) {
   RequireFloat32(p);
   RequirePlain(p);
-  const std::vector<int64_t>& shape = p.inputs[0].shape;
-  const size_t axis = static_cast<size_t>(p.attributes.Int("axis", 0));
-  int64_t outer = 1, inner = 1;
-  for (size_t a = 0; a < axis; ++a) outer *= shape[a];
-  for (size_t a = axis + 1; a < shape.size(); ++a) inner *= shape[a];
-  const int64_t length = shape[axis];
+  const AroundAxis around(p.inputs[0].shape, static_cast<size_t>(p.attributes.Int("axis", 0)));
+  const int64_t outer = around.outer, length = around.length, inner = around.inner;
   if (outer * inner * length == 0) return MakeFunction("nothing", [](Team&, const void* const*, void* const*, void*) {});
   const KernelTable* table = p.kernels;
   if (inner == 1) {

@@ -1,16 +1,10 @@
 /** Activations far from zero, at the values beyond all numbers, and near to zero. */
 import { expect, it } from "vitest";
-import { dispatch, withBackend } from "../../src/core/dispatch.js";
+import { withBackend } from "../../src/core/dispatch.js";
 import { Tensor } from "../../src/core/tensor.js";
-import { ops } from "../../src/ops/index.js";
 import { native, nativeIsas, referenceBackend } from "../support/backends.js";
 import { expectClose } from "../support/compare.js";
-
-const run = (name: string, x: Tensor, attrs: object): Tensor => {
-  const op = ops.get(name);
-  if (!op) throw new Error(`no op ${name}`);
-  return dispatch(op, [x], attrs)[0];
-};
+import { op } from "../support/opCases.js";
 
 const activations: Record<string, object> = {
   sigmoid: {},
@@ -39,7 +33,7 @@ for (const { isa, available } of nativeIsas()) {
       const near = Array.from({ length: 801 }, (_, i) => (i - 400) / 100);
       const x = Tensor.from([...beyond, ...numbers, ...near], "float32");
       const [got, expected] = [native(isa, 1), referenceBackend].map((backend) =>
-        withBackend(backend, () => run(name, x, attrs)),
+        withBackend(backend, () => op(name, attrs)(x)),
       );
       expectClose(got, expected, { rtol: 2e-6, atol: 5e-7 });
       expect(got.size).toBe(x.size);

@@ -38,7 +38,7 @@ export const passes: readonly Pass[] = [
   recogniseShuffle,
   removeDead, // so that the parts of what was recognised do not count as readers
   sinkTranspose, // after activations and norms are one node each, before anything is folded into products
-  removeDead,
+  removeDead, // the transposes that it left behind
   foldBatchNorm, // before activations hide the product in front of them
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue

@@ -11,7 +11,7 @@
 import { sameShape } from "../../core/shape.js";
 import { unaryOps } from "../../ops/unary.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { scalarOf } from "../patterns.js";
+import { madeBy, scalarOf } from "../patterns.js";
 
 type Match = { name: string; x: Value; attrs: Record<string, number | string> };
 
@@ -35,10 +35,9 @@ function scaled(node: Node): { v: Value; factor: number } | undefined {
 
 /** clip(x + c, 0, m): x, c and m. */
 function clippedSum(v: Value): { x: Value; c: number; m: number } | undefined {
-  const clip = v.producer;
-  const sum = clip?.inputs[0].producer;
-  if (clip?.op.name !== "clip" || sum?.op.name !== "add" || "activation" in sum.attrs)
-    return undefined;
+  const clip = madeBy(v, "clip");
+  const sum = madeBy(clip?.inputs[0], "add");
+  if (!clip || !sum) return undefined;
   const { min, max } = clip.attrs as { min: number; max: number };
   const c = scalarOf(sum.inputs[1]) ?? scalarOf(sum.inputs[0]);
   const x = scalarOf(sum.inputs[1]) === undefined ? sum.inputs[1] : sum.inputs[0];
@@ -68,8 +67,8 @@ function factorsOf(v: Value, levels = 3): { values: Value[]; number: number } {
 
 /** 1 + erf(x / sqrt(2)): x. */
 function normalShare(v: Value): Value | undefined {
-  const sum = v.producer;
-  if (sum?.op.name !== "add" || "activation" in sum.attrs) return undefined;
+  const sum = madeBy(v, "add");
+  if (!sum) return undefined;
   const erf = sum.inputs.find(({ producer }) => producer?.op.name === "erf");
   if (!erf?.producer || scalarOf(otherOf(sum, erf)) !== 1) return undefined;
   const inner = erf.producer.inputs[0].producer;

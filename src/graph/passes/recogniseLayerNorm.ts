@@ -10,15 +10,11 @@ import { Tensor } from "../../core/tensor.js";
 import { layerNormOp } from "../../ops/norm.js";
 import type { ReduceAttrs } from "../../ops/reduce.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { scalarOf } from "../patterns.js";
-
-/** The operation that makes a value, if it is this one and nothing else is done there. */
-const made = (v: Value | undefined, name: string): Node | undefined =>
-  v?.producer?.op.name === name && !("activation" in v.producer.attrs) ? v.producer : undefined;
+import { madeBy, scalarOf } from "../patterns.js";
 
 /** The input of a mean over the last axes, and the first of these. */
 function lastMean(v: Value): { x: Value; axis: number } | undefined {
-  const mean = made(v, "reduceMean");
+  const mean = madeBy(v, "reduceMean");
   if (!mean) return undefined;
   const [x] = mean.inputs;
   const { axes, keepDims } = mean.attrs as ReduceAttrs;
@@ -27,9 +23,9 @@ function lastMean(v: Value): { x: Value; axis: number } | undefined {
 }
 
 function isSquareOf(v: Value, d: Value): boolean {
-  const power = made(v, "pow");
+  const power = madeBy(v, "pow");
   if (power) return power.inputs[0] === d && scalarOf(power.inputs[1]) === 2;
-  const product = made(v, "mul");
+  const product = madeBy(v, "mul");
   return product?.inputs.every((operand) => operand === d) ?? false;
 }
 
@@ -37,9 +33,9 @@ function isSquareOf(v: Value, d: Value): boolean {
 function match(node: Node): { x: Value; axis: number; eps: number } | undefined {
   if (node.op.name !== "div" || "activation" in node.attrs) return undefined;
   const [d, deviation] = node.inputs;
-  const difference = made(d, "sub");
+  const difference = madeBy(d, "sub");
   const mean = difference && lastMean(difference.inputs[1]);
-  const sum = made(made(deviation, "sqrt")?.inputs[0], "add");
+  const sum = madeBy(madeBy(deviation, "sqrt")?.inputs[0], "add");
   if (!mean || difference.inputs[0] !== mean.x || !sum) return undefined;
   for (const [variance, eps] of [sum.inputs, [...sum.inputs].reverse()]) {
     const squares = lastMean(variance);
