@@ -117,7 +117,7 @@ struct PlanesRowsArgs {
 //   out[r][x][lane] = activation(bias[lane] + residual[same place] + sum over u, i, j of
 //       in[r * stride + i][x * stride + j * dilation - left][places[u][lane]] * weights[u][i][j][lane])
 //
-// Rows and columns of the input outside of the image count as 0 and are not read.
+// Rows and columns of the input outside of the image count as 0 and are not read, by kernels for which LanewiseRows gives a number; for others there are none.
 struct LanewiseArgs {
   const float* in;          // column 0 of the first row of taps
   ptrdiff_t inRow;          // from one row of taps to the next
@@ -136,7 +136,7 @@ struct LanewiseArgs {
   const float* residual;    // laid out as out; null: none
   float* out;
   ptrdiff_t outRow;
-  int rows;                 // 1 .. KernelTable::LanewiseRows if evenSteps, else 1
+  int rows;                 // 1 .. KernelTable::LanewiseRows; 1 where that is 0
   int64_t pixels;           // of an output row
   Activation activation;
 };

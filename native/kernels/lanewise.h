@@ -190,46 +190,45 @@ void SlideRows(const LanewiseArgs& args) {
   }
 }
 
-// Any kernel, one row: kPixels outputs from `output` on, of whose windows the columns begin .. end - 1 lie inside.
-template <int kPixels>
-inline void AnyPixels(const LanewiseArgs& args, int64_t output, int64_t begin, int64_t end) {
+// Any kernel, one row, on an image that reaches as far as the kernel does: kPixels outputs from `output` on.
+template <int kPixels, bool kPermuted>
+void AnyPixels(const LanewiseArgs& args, int64_t output) {
   const Finish finish(args);
+  const ptrdiff_t step = args.stride * args.pixel, dilation = args.dilation * args.pixel;
   PanelVec acc[kPixels];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p) acc[p] = Load<PanelVec>(args.bias);
-  for (int i = args.rowBegin < 0 ? 0 : args.rowBegin; i < args.kernelRows && i < args.rowEnd; ++i) {
-    for (int64_t j = begin; j < end; ++j) {
-      const float* in = args.in + i * args.inRow + (output * args.stride + j * args.dilation - args.left) * args.pixel;
-      const float* weights = args.weights + (i * args.kernelColumns + j) * kPanelLanes;
-      for (int u = 0; u < args.units; ++u, weights += args.kernelRows * args.kernelColumns * kPanelLanes) {
+  const float* weights = args.weights;
+  for (int u = 0; u < (kPermuted ? args.units : 1); ++u) {
+    for (int i = 0; i < args.kernelRows; ++i) {
+      const float* in = args.in + i * args.inRow + output * step;
+      for (int j = 0; j < args.kernelColumns; ++j, in += dilation, weights += kPanelLanes) {
         const PanelVec w = Load<PanelVec>(weights);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < kPixels; ++p) {
-          const PanelVec x = LoadPanel(in + p * args.stride * args.pixel, args.inSecond);
-          acc[p] = MulAdd(args.places ? Permute(x, args.places + u * kPanelLanes) : x, w, acc[p]);
+          const PanelVec x = LoadPanel(in + p * step, args.inSecond);
+          acc[p] = MulAdd(kPermuted ? Permute(x, args.places + u * kPanelLanes) : x, w, acc[p]);
         }
       }
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int p = 0; p < kPixels; ++p) finish.OneRow(acc[p], (output + p) * args.pixel);
 }
 
+// Pixels at once: sums that fit into the registers. Fewer than 8 wait for themselves.
+constexpr int kMostPixels = kMostRows == 1 ? 6 : 12;
+
+// A row in as many tiles as it takes; the last one makes some outputs of the one before again.
+template <int kPixels, bool kPermuted>
 void AnyRow(const LanewiseArgs& args) {
-  constexpr int kPixels = 6;
-  const int64_t reach = (args.kernelColumns - 1) * args.dilation;
-  for (int64_t o = 0; o < args.pixels;) {
-    const int64_t first = o * args.stride - args.left;
-    if (o + kPixels <= args.pixels && first >= 0 && first + (kPixels - 1) * args.stride + reach < args.columns) {
-      AnyPixels<kPixels>(args, o, 0, args.kernelColumns);
-      o += kPixels;
-      continue;
-    }
-    int64_t begin = 0, end = args.kernelColumns;
-    while (begin < end && first + begin * args.dilation < 0) ++begin;
-    while (end > begin && first + (end - 1) * args.dilation >= args.columns) --end;
-    AnyPixels<1>(args, o, begin, end);
-    ++o;
+  const auto work = [&](int64_t pixels) { return (args.pixels + pixels - 1) / pixels * (pixels < 8 ? 8 : pixels); };
+  if constexpr (kPixels > 1) {
+    constexpr int kFewer = kPixels == 12 ? 8 : kPixels == 6 ? 4 : kPixels / 2;
+    if (args.pixels < kPixels || work(kFewer) < work(kPixels)) return AnyRow<kFewer, kPermuted>(args);
+  }
+  for (int64_t o = 0; o < args.pixels; o += kPixels) {
+    AnyPixels<kPixels, kPermuted>(args, o + kPixels <= args.pixels ? o : args.pixels - kPixels);
   }
 }
 
@@ -250,12 +249,12 @@ inline void ForRows(const LanewiseArgs& args) {
   }
 }
 
-// Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others one.
+// Most rows at once: what fits into the registers, of the kernels that have instances (Slide); of others 0.
 constexpr int MostRows(int kernel, int stride, bool permuted) {
   if (kernel == 3) return kMostRows == 3 && permuted ? 2 : kMostRows;
-  if (kMostRows == 1 || permuted) return 1;
-  if (kernel == 5) return kRowsTogether ? 4 : 2;
-  return kernel == 7 && stride == 1 && kRowsTogether ? 2 : 1;
+  if (permuted) return 0;
+  if (kernel == 5) return kMostRows == 1 ? 1 : kRowsTogether ? 4 : 2;
+  return kernel == 7 && stride == 1 ? (kRowsTogether ? 2 : 1) : 0;
 }
 int LanewiseRows(int kernel, int stride, bool permuted) { return MostRows(kernel, stride, permuted); }
 
@@ -273,8 +272,11 @@ inline bool Slide(const LanewiseArgs& args) {
 }
 
 void Lanewise(const LanewiseArgs& args) {
-  const bool slid = args.places ? Slide<true>(args) : Slide<false>(args);
-  if (!slid) AnyRow(args);
+  if (args.places) {
+    if (!Slide<true>(args)) AnyRow<kMostPixels, true>(args);
+  } else if (!Slide<false>(args)) {
+    AnyRow<kMostPixels, false>(args);
+  }
   if (!IsRare(args.activation)) return;
   // The rarer activations run over the stored rows.
   ActivatePixels(args.out, args.outSecond ? 2 : 1, args.outSecond, args.rows, args.outRow, args.pixels, args.pixel, args.activation);

@@ -15,7 +15,7 @@ struct KernelTable {
   int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
   int (*PlaneRowVecs)(int64_t kernelRows);  // most vectors of a row of PlanesRows
   int panelBlocks;  // blocks of 8 channels of a Lanewise
-  int (*LanewiseRows)(int kernel, int stride, bool permuted);  // most rows of a Lanewise with a square kernel, evenSteps, and strides of 1 or 2
+  int (*LanewiseRows)(int kernel, int stride, bool permuted);  // most rows of a Lanewise with a square kernel, evenSteps, and strides of 1 or 2; 0: none is made for it
 #define X(kernel, Args) void (*kernel)(const Args&);
 #include "kernels.inc"
 #undef X

@@ -3,6 +3,8 @@
 //
 // With a dilation d and no stride, rows d apart are a track, and so are columns: each is a convolution without a dilation.
 //
+// Kernels that the table has no rows for (LanewiseRows) read a copy of the image with its padding around it, so that they meet no edges.
+//
 // A task is some panels of blocks and a run of rows.
 #include <algorithm>
 
@@ -21,11 +23,16 @@ int64_t InputBlock(const Conv& c, int64_t block) {
 class Lanewise : public ConvStep, public ConvOfParts {
  public:
   explicit Lanewise(const Conv& conv)
-      : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
-        depthwise_(conv_.inPerGroup == 1 && conv_.outPerGroup == 1), rowTracks_(TracksOf(conv_, 0)), columnTracks_(TracksOf(conv_, 1)),
-        evenSteps_(conv_.stride[0] == conv_.stride[1] && conv_.dilation[0] == rowTracks_ && conv_.dilation[1] == columnTracks_) {
-    if (evenSteps_ && conv_.kh == conv_.kw && conv_.stride[0] <= 2) rowsAtOnce_ = conv_.table.LanewiseRows(static_cast<int>(conv_.kh), static_cast<int>(conv_.stride[0]), !depthwise_);
-    zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
+      : ConvStep(conv, false, RowsAtOnce(conv) > 0 ? Copy::kNone : Copy::kPadded), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
+        depthwise_(IsDepthwise(conv_)), slides_(RowsAtOnce(conv_) > 0), rowsAtOnce_(std::max<int64_t>(1, RowsAtOnce(conv_))) {
+    if (slides_) {
+      read_ = {in_.h, in_.w, conv_.padding.top, conv_.padding.left};
+      rowTracks_ = TracksOf(conv_, 0);
+      columnTracks_ = TracksOf(conv_, 1);
+    } else {
+      read_ = {in_.h + conv_.padding.top + conv_.padding.bottom, in_.w + conv_.padding.left + conv_.padding.right, 0, 0};
+    }
+    zeros_.assign(static_cast<size_t>(read_.w * kBlock), 0.0f);
     for (int64_t o = 0; !depthwise_ && o < panels_ * lanes_; ++o) {
       const int64_t real = std::min(o, out_.c - 1), lane = o % lanes_;
       firstLane_.push_back(static_cast<int32_t>(lane / kBlock * kBlock + real / conv_.outPerGroup * conv_.inPerGroup % kBlock));
@@ -38,7 +45,7 @@ class Lanewise : public ConvStep, public ConvOfParts {
     panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / conv_.wantedTasks));
   }
 
-  const ConvOfParts* ofParts() const override { return depthwise_ ? this : nullptr; }
+  const ConvOfParts* ofParts() const override { return depthwise_ && slides_ ? this : nullptr; }
   int64_t blocksTogether() const override { return panelBlocks_; }
   Range RowsRead(Range rows) const override {
     const int64_t first = rows.begin * conv_.stride[0] - conv_.padding.top;
@@ -79,7 +86,7 @@ class Lanewise : public ConvStep, public ConvOfParts {
     team.Run(groups * runs_, [&](int64_t task, int) {
       const int64_t group = task % groups, run = task / groups;
       for (int64_t p = group * panelsPerTask_; p < std::min(panels_, (group + 1) * panelsPerTask_); ++p) {
-        RunRows(p, {run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_)}, packed, {in, in_.plane() * kBlock}, residual, {out, out_.plane() * kBlock});
+        RunRows(p, {run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_)}, packed, {in, read_.h * read_.w * kBlock}, residual, {out, out_.plane() * kBlock});
       }
     });
   }
@@ -88,10 +95,17 @@ class Lanewise : public ConvStep, public ConvOfParts {
   int64_t taps() const { return conv_.kh * conv_.kw; }
   int64_t panelFloats() const { return lanes_ * (1 + conv_.inPerGroup * taps()); }
 
+  static bool IsDepthwise(const Conv& c) { return c.inPerGroup == 1 && c.outPerGroup == 1; }
   static int64_t TracksOf(const Conv& c, size_t axis) { return c.stride[axis] == 1 ? c.dilation[axis] : 1; }
+  // 0: no kernel slides over this one.
+  static int64_t RowsAtOnce(const Conv& c) {
+    const bool evenSteps = c.stride[0] == c.stride[1] && c.dilation[0] == TracksOf(c, 0) && c.dilation[1] == TracksOf(c, 1);
+    if (!evenSteps || c.kh != c.kw || c.stride[0] > 2) return 0;
+    return c.table.LanewiseRows(static_cast<int>(c.kh), static_cast<int>(c.stride[0]), !IsDepthwise(c));
+  }
 
   void RunRows(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, const float* residual, InBlocks<float> out) const {
-    const int64_t first = panel * panelBlocks_, row = in_.w * kBlock, from = InputBlock(conv_, first);
+    const int64_t first = panel * panelBlocks_, row = read_.w * kBlock, from = InputBlock(conv_, first);
     LanewiseArgs args = {};
     args.inRow = conv_.dilation[0] * row;
     args.zeros = zeros_.data();
@@ -104,7 +118,7 @@ class Lanewise : public ConvStep, public ConvOfParts {
     args.kernelColumns = static_cast<int>(conv_.kw);
     args.stride = conv_.stride[1];
     args.dilation = conv_.dilation[1] / columnTracks_;
-    args.evenSteps = evenSteps_;
+    args.evenSteps = slides_;
     args.units = static_cast<int>(conv_.inPerGroup);
     args.places = depthwise_ ? nullptr : reinterpret_cast<const int32_t*>(packed + panels_ * panelFloats()) + panel * lanes_ * conv_.inPerGroup;
     args.bias = packed + panel * panelFloats();
@@ -115,9 +129,9 @@ class Lanewise : public ConvStep, public ConvOfParts {
       for (int64_t y = track; y < rows.end; y += args.rows * rowTracks_) {
         args.rows = static_cast<int>(std::min(rowsAtOnce_, (rows.end - y + rowTracks_ - 1) / rowTracks_));
         // Rows of taps from `top` on, of which those before the image and after it are left out.
-        const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
+        const int64_t top = y * conv_.stride[0] - read_.top, step = conv_.dilation[0];
         args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
-        args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
+        args.rowEnd = static_cast<int>(std::max<int64_t>(0, (read_.h - top + step - 1) / step));
         const int64_t place = first * out.block + y * out_.w * kBlock;
         RunColumns(&args, in.at + from * in.block + top * row, residual ? residual + place : nullptr, out.at + place);
       }
@@ -128,9 +142,9 @@ class Lanewise : public ConvStep, public ConvOfParts {
   void RunColumns(LanewiseArgs* args, const float* in, const float* residual, float* out) const {
     for (int64_t track = 0; track < std::min(out_.w, columnTracks_); ++track) {
       // The window of the first output begins at this column of the image, which is one of a track of the input.
-      const int64_t column = track - conv_.padding.left, begin = (column % columnTracks_ + columnTracks_) % columnTracks_;
+      const int64_t column = track - read_.left, begin = (column % columnTracks_ + columnTracks_) % columnTracks_;
       args->left = (begin - column) / columnTracks_;
-      args->columns = std::max<int64_t>(0, (in_.w - begin + columnTracks_ - 1) / columnTracks_);
+      args->columns = std::max<int64_t>(0, (read_.w - begin + columnTracks_ - 1) / columnTracks_);
       args->pixels = (out_.w - track + columnTracks_ - 1) / columnTracks_;
       args->in = in + begin * kBlock;
       args->out = out + track * kBlock;
@@ -143,10 +157,13 @@ class Lanewise : public ConvStep, public ConvOfParts {
   static constexpr int64_t kTaskVectors = 30000;
 
   int64_t panelBlocks_, lanes_, panels_;
-  bool depthwise_;
-  int64_t rowTracks_, columnTracks_;
-  bool evenSteps_;
-  int64_t rowsAtOnce_ = 1, rowsPerTask_ = 1, runs_ = 1, panelsPerTask_ = 1;
+  bool depthwise_, slides_;
+  int64_t rowsAtOnce_;
+  int64_t rowTracks_ = 1, columnTracks_ = 1;
+  struct {
+    int64_t h, w, top, left;
+  } read_;  // the image that is read, and the padding that it does not have
+  int64_t rowsPerTask_ = 1, runs_ = 1, panelsPerTask_ = 1;
   std::vector<float> zeros_;
   std::vector<int32_t> firstLane_;  // of each lane's group, in its block of the panel's inputs
 };

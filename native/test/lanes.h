@@ -6,6 +6,10 @@ namespace {
 
 // An image of `height` x `width` with `pad` around it; units 0: depthwise, else input channels per group.
 void TestLanewise(const KernelTable& table, int height, int width, int kernel, int stride, int dilation, int units, int pad, int blocks) {
+  const bool even = dilation == 1;
+  const int slides = even && stride <= 2 ? table.LanewiseRows(kernel, stride, units != 0) : 0;
+  // Kernels that do not slide are given no padding.
+  if (slides == 0 && pad > 0) return TestLanewise(table, height + 2 * pad, width + 2 * pad, kernel, stride, dilation, units, 0, blocks);
   const int64_t reach = (kernel - 1) * dilation + 1;
   const int64_t pixels = (width + 2 * pad - reach) / stride + 1, lines = (height + 2 * pad - reach) / stride + 1;
   if (width + 2 * pad < reach || height + 2 * pad < reach) return;
@@ -17,7 +21,7 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
     for (int64_t l = 0; l < lanes; ++l) places.push_back(static_cast<int32_t>(units ? l / units * units + u : l));
   }
   std::vector<float> out(static_cast<size_t>(outPlane * blocks), kGuard);
-  const bool residual = (width + kernel) % 2 == 0, even = dilation == 1;
+  const bool residual = (width + kernel) % 2 == 0;
   xcorr::LanewiseArgs args = {};
   args.pixel = 8;
   args.inRow = dilation * width * 8;
@@ -40,7 +44,7 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
     args.activation.kind = xcorr::ActivationKind::kLeakyRelu;
     args.activation.a = 0.5f;
   }
-  const int most = even && stride <= 2 ? table.LanewiseRows(kernel, stride, units != 0) : 1;
+  const int most = slides > 0 ? slides : 1;
   for (int64_t y = 0; y < lines; y += args.rows) {
     args.rows = static_cast<int>(lines - y < most ? lines - y : most);
     const int64_t top = y * stride - pad;
