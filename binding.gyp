@@ -38,6 +38,7 @@
         "native/ops/constant.cpp",
         "native/ops/conv2d.cpp",
         "native/ops/convDepthwisePlanes.cpp",
+        "native/ops/convDots.cpp",
         "native/ops/convLanewise.cpp",
         "native/ops/convPlanes.cpp",
         "native/ops/convPointwisePlanes.cpp",

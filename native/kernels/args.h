@@ -95,6 +95,26 @@ struct PlanesProductArgs {
   ptrdiff_t inTile, copyTile;
 };
 
+// Pixels in a row of a convolution of blocked images to few output channels, which are planes:
+//
+//   out[o * outPlane + i * outPixel] = activation(bias[o] + residual[same place] + sum over t, u of in[i * inPixel + taps[t] + u] * weights[t][o][u])
+//
+// u counts the 8 channels of a block.
+struct DotsArgs {
+  const float* in;
+  ptrdiff_t inPixel;
+  const ptrdiff_t* taps;
+  int64_t tapCount;
+  const float* weights;
+  const float* bias;      // [outs]
+  const float* residual;  // null: none
+  float* out;
+  ptrdiff_t outPixel, outPlane;
+  int outs;               // 1 .. KernelTable::dotOuts
+  int64_t pixels;
+  Activation activation;
+};
+
 // A PlanesTile of one output channel: `rows` rows, each of `vecs` vectors side by side.
 //
 //   out[y * outRow + x] = activation(bias + sum over i, t of in[(y + i) * inRow + taps[t] + x] * weights[i * tapCount + t])

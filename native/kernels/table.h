@@ -11,6 +11,7 @@ struct KernelTable {
   int tileBlocks;  // blocks of 8 channels of a full ConvTile
   int widestBlocks;  // most blocks of a ConvTile
   int (*TilePixels)(int blocks);  // most pixels of one with so many blocks
+  int dotOuts;     // most output channels of Dots
   int planeOuts;   // most output channels of a PlanesTile
   int (*PlaneVecs)(int outs);  // most vectors of a PlanesTile with so many
   int (*PlaneRowVecs)(int64_t kernelRows);  // most vectors of a row of PlanesRows

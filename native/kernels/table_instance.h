@@ -7,6 +7,7 @@
 #include "channels.h"
 #include "convTile.h"
 #include "depthwisePlanes.h"
+#include "dots.h"
 #include "elementwise.h"
 #include "lanewise.h"
 #include "layout.h"
@@ -27,7 +28,7 @@ namespace xcorr::XCORR_ISA {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kPlaneOuts, PlaneVecs, PlaneRowVecs, kPanelBlocks, LanewiseRows,
+    XCORR_TEXT(XCORR_ISA), kLanes, kTilePixels, kTileBlocks, kWidestBlocks, TilePixels, kDotOuts, kPlaneOuts, PlaneVecs, PlaneRowVecs, kPanelBlocks, LanewiseRows,
 #define X(kernel, Args) kernel,
 #include "kernels.inc"
 #undef X

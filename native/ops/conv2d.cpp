@@ -8,6 +8,7 @@
 //   depthwise   the same in blocks: every lane of a block of 8 channels has weights of its own
 //   smallGroups the same with a few input channels per group, all of them in one block
 //   stem        few input channels in a plain image: read as they are, no reorder
+//   dots        few output channels, lanes along the input channels
 //   grouped     groups that do not fill blocks of 8: a panel of output channels takes all input channels of its groups
 //   winograd4   small kernels: tiles of 4x4 outputs, of 3x3 by 36 products instead of 144, with stride 2 by 81; of a stem of 7x7 by 169 instead of 784
 //   winograd2   tiles of 2x2: of 5x5 by 36 products instead of 100; small images; of 3x3 with stride 2 by 25 instead of 36
@@ -42,6 +43,7 @@ constexpr Algorithm kAlgorithms[] = {
     XCORR_CONV_ALGORITHM("depthwise", Depthwise, kBlocked, kBlocked),
     XCORR_CONV_ALGORITHM("smallGroups", SmallGroups, kBlocked, kBlocked),
     XCORR_CONV_ALGORITHM("stem", Stem, kPlain, kBlocked),
+    XCORR_CONV_ALGORITHM("dots", Dots, kBlocked, kPlain),
     XCORR_CONV_ALGORITHM("grouped", Grouped, kBlocked, kBlocked),
     XCORR_CONV_ALGORITHM("winograd4", Winograd4, kBlocked, kBlocked),
     XCORR_CONV_ALGORITHM("winograd2", Winograd2, kBlocked, kBlocked),
@@ -149,7 +151,7 @@ int64_t ConvStep::Reserve(bool needed, int64_t floats) {
 void ConvStep::Prepare(const Problem& p) {
   blockedIn_ = Reserve(source_.blocked && !conv_.x.blocked, source_.blockedFloats());
   copied_ = Reserve(copy_ != Copy::kNone, areas() * PaddedFloats(in_, conv_.padding));
-  blockedResidual_ = Reserve(conv_.hasResidual && !conv_.residualBlocked, out_.blockedFloats());
+  reorderedResidual_ = Reserve(conv_.hasResidual && conv_.residualBlocked != out_.blocked, out_.blockedFloats());
   blockedOut_ = Reserve(out_.blocked && !conv_.y.blocked, out_.blockedFloats());
   workAt_ = Reserve(workFloats() > 0, areas() * workFloats());
   constant_ = p.constants[1] && (!conv_.hasBias || p.constants[2]);
@@ -178,9 +180,9 @@ void ConvStep::Run(Team& team, const void* const* inputs, void* const* outputs, 
     in = area + blockedIn_;
   }
   const float* residual = conv_.hasResidual ? static_cast<const float*>(inputs[conv_.residualInput]) : nullptr;
-  if (blockedResidual_ >= 0) {
-    PlainToBlocked(conv_.table, team, out_, residual, area + blockedResidual_);
-    residual = area + blockedResidual_;
+  if (reorderedResidual_ >= 0) {
+    (out_.blocked ? PlainToBlocked : BlockedToPlain)(conv_.table, team, out_, residual, area + reorderedResidual_);
+    residual = area + reorderedResidual_;
   }
   float* out = blockedOut_ >= 0 ? area + blockedOut_ : static_cast<float*>(outputs[0]);
   const int64_t inImage = (source_.blocked ? source_.blocks * kBlock : source_.c) * source_.plane();

@@ -76,7 +76,7 @@ class ConvStep : public Step {
   int64_t areas() const { return in_.n >= kManyImages ? in_.n : 1; }
 
   int64_t scratchFloats_ = 0;
-  int64_t blockedIn_ = -1, copied_ = -1, blockedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
+  int64_t blockedIn_ = -1, copied_ = -1, reorderedResidual_ = -1, blockedOut_ = -1, packedAt_ = -1, workAt_ = -1;
 };
 
 // The fewest tasks that will do.
@@ -154,6 +154,7 @@ XCORR_CONV_ALGORITHM(Winograd4)  // convWinograd.cpp
 XCORR_CONV_ALGORITHM(Winograd2)
 XCORR_CONV_ALGORITHM(Strassen)   // convStrassen.cpp
 XCORR_CONV_ALGORITHM(Stem)       // convTiles.cpp
+XCORR_CONV_ALGORITHM(Dots)       // convDots.cpp
 XCORR_CONV_ALGORITHM(Grouped)
 XCORR_CONV_ALGORITHM(Pointwise)
 XCORR_CONV_ALGORITHM(Direct)

@@ -1,4 +1,4 @@
-// Tiles of products: kernels/convTile.h, planesTile.h, planesProduct.h, planesRows.h.
+// Tiles of products: kernels/convTile.h, dots.h, planesTile.h, planesProduct.h, planesRows.h.
 #pragma once
 #include "check.h"
 
@@ -44,6 +44,45 @@ void TestConvTile(const KernelTable& table, int tile, int blocks, int unit, int 
       }
     }
     for (int g = 0; g < 8; ++g) Expect(out[static_cast<size_t>(b * outBlock + pixels * 8 + g)], kGuard, table, "ConvTile guard");
+  }
+}
+
+// A row of outputs outPixel apart, to planes.
+void TestDots(const KernelTable& table, int pixels, int outs, int outPixel, bool residual) {
+  const size_t taps = 5, n = static_cast<size_t>(pixels), m = static_cast<size_t>(outs), step = static_cast<size_t>(outPixel), plane = n * step + 1;
+  const ptrdiff_t offsets[taps] = {0, 8, 24, 3, 41};
+  const std::vector<float> in = Fill(n * 16 + 64), weights = Fill(taps * m * 8), bias = Fill(m), add = Fill(plane * m);
+  std::vector<float> out(plane * m, kGuard);
+  xcorr::DotsArgs args = {};
+  args.in = in.data();
+  args.inPixel = 16;
+  args.taps = offsets;
+  args.tapCount = static_cast<int64_t>(taps);
+  args.weights = weights.data();
+  args.bias = bias.data();
+  args.residual = residual ? add.data() : nullptr;
+  args.out = out.data();
+  args.outPixel = outPixel;
+  args.outPlane = static_cast<ptrdiff_t>(plane);
+  args.outs = outs;
+  args.pixels = pixels;
+  if (residual) {
+    args.activation.kind = xcorr::ActivationKind::kLeakyRelu;
+    args.activation.a = 0.5f;
+  }
+  table.Dots(args);
+  for (size_t o = 0; o < m; ++o) {
+    for (size_t i = 0; i < n; ++i) {
+      double sum = bias[o];
+      for (size_t t = 0; t < taps; ++t) {
+        for (size_t u = 0; u < 8; ++u) sum += static_cast<double>(in[i * 16 + static_cast<size_t>(offsets[t]) + u]) * weights[(t * m + o) * 8 + u];
+      }
+      const size_t at = o * plane + i * step;
+      if (residual) sum = sum + add[at] < 0 ? 0.5 * (sum + add[at]) : sum + add[at];
+      Expect(out[at], sum, table, "Dots");
+      for (size_t g = 1; g < step; ++g) Expect(out[at + g], kGuard, table, "Dots guard");
+    }
+    Expect(out[(o + 1) * plane - 1], kGuard, table, "Dots guard");
   }
 }
 
@@ -163,6 +202,11 @@ void TestProducts(const KernelTable& table) {
         TestPlanesTile(table, vecs, outs, more, outs % 2 == 0);
         for (bool image : {false, true}) TestPlanesProduct(table, vecs, outs, more, image, outs % 2 == 1);
       }
+    }
+  }
+  for (int outs = 1; outs <= table.dotOuts; ++outs) {
+    for (int pixels : {1, 2, 3, 4, 7, 8, 9, 17, 24}) {
+      for (int outPixel : {1, 3}) TestDots(table, pixels, outs, outPixel, (pixels + outPixel) % 2 == 0);
     }
   }
   for (int kernel = 1; kernel <= 11; ++kernel) {

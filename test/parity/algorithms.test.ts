@@ -42,6 +42,28 @@ for (const { isa, available } of nativeIsas()) {
       }
     });
 
+    it.each([1, 2, 3])(
+      "an image of %i channels is made by sums along the input channels",
+      (outs) => {
+        const [x, w] = [integers([1, 64, 40, 41], 1), integers([outs, 64, 3, 3], 2)];
+        const run = (t: Tensor) => F.conv2d(t, w, { padding: 1 });
+        const outputs = [1, 3].map((threads) => {
+          const net = compile((t) => run(F.maxPool2d(t, 1)), x, {
+            backend: "native",
+            isa,
+            threads,
+          });
+          const { steps } = net.explain({ input: x });
+          expect(steps.map(({ algorithm }) => algorithm)).toContain("dots");
+          const { output } = net.runSync({ input: x });
+          net.dispose();
+          return output.data;
+        });
+        const expected = withBackend(referenceBackend, () => run(x));
+        for (const data of outputs) expect(data).toEqual(expected.data);
+      },
+    );
+
     it("a value that is not finite, or huge, comes out of Winograd's tiles as from the sums as they stand", () => {
       const everywhere = Array.from({ length: 36 }, (_, at) => at);
       // In every row and every column of a tile of 9 x 9 or 13 x 13 inputs.

@@ -65,6 +65,23 @@ const thin: Case[] = [
   conv([1, 108, 14, 15], [500, 108, 1, 1], {}),
   conv([9, 20, 6, 7], [24, 20, 1, 1], {}),
 ];
+/** To few outputs: sums by lanes of the input channels. */
+const few: Case[] = [1, 2, 3, 4, 5].flatMap((cout, i) => [
+  conv([1, 8 + 7 * i, 9, 11 + 9 * i], [cout, 8 + 7 * i, 3, 3], { padding: 1 }),
+  conv([2, 33 - i, 8, 3 + i], [cout, 33 - i, 1, 1], {}),
+  conv([1, 16 + i, 13, 57], [cout, 16 + i, 5, 3], {
+    stride: [2, 1 + (i % 2)],
+    padding: [2, 0, 1, 1],
+  }),
+  conv([1, 40, 10, 30], [cout, 40, 3, 3], { dilation: [1, 2], padding: [0, i] }),
+  {
+    name: `to ${cout} outputs, then a residual and leakyRelu`,
+    inputs: [[1, 19, 9, 21], [cout, 19, 3, 3], [cout], [1, cout, 9, 21]],
+    run: (x, w, bias, residual) =>
+      F.leakyRelu(F.add(F.conv2d(x, w, { bias, padding: 1 }), residual), 0.5),
+    exact: true,
+  },
+]);
 const inBlocks = ({ name, inputs: [x, w, bias], run }: Case): Case => {
   const halving = integers([8, w[0], 2, 2], 9);
   return {
@@ -230,6 +247,7 @@ testParity([
   ...convs,
   ...thin,
   ...thin.map(inBlocks),
+  ...few,
   ...strips,
   ...winograd,
 ]);

@@ -102,6 +102,20 @@ const cases: Case[] = [
       F.relu(F.convTranspose2d(x, w, { bias, stride: kernel })),
     exact: true,
   })),
+  ...[
+    { cout: 1, kernel: 9, options: { stride: 3, padding: 4, outputPadding: 2 } },
+    { cout: 2, kernel: 3, options: { stride: 2, padding: 1, outputPadding: 1 } },
+    { cout: 3, kernel: 4, options: { stride: [2, 1], padding: [1, 2] } },
+    { cout: 4, kernel: 3, options: { stride: 2, dilation: 2, padding: 1 } },
+    // Some outputs are no sums at all.
+    { cout: 1, kernel: 2, options: { stride: 3 } },
+  ].map(({ cout, kernel, options }) => ({
+    name: `convTranspose2d to ${cout}, kernel ${kernel}, ${JSON.stringify(options)}`,
+    inputs: [[2, 21, 7, 31], [21, cout, kernel, kernel], [cout]],
+    run: (x: Tensor, w: Tensor, bias: Tensor) =>
+      F.leakyRelu(F.convTranspose2d(x, w, { bias, ...(options as object) }), 0.5),
+    exact: true,
+  })),
   ...[3, 4, 9].map((more) => ({
     name: `a skip connection that gets ${more} channels more`,
     inputs: [
