@@ -323,7 +323,17 @@ export function randomGraph(seed: number, size = 14): Graph {
     const back = add("transpose", [add("mul", [narrow, weight([c])])], { perm: [0, 3, 1, 2] });
     return next() < 0.8 ? add("add", [back, x]) : back;
   };
+  /** Branches that each begin with the same. */
+  const cell: Step = (x) => {
+    const [name, attrs] = pick<[string, object]>([
+      ["relu", {}],
+      ["clip", { min: -1, max: Number.POSITIVE_INFINITY }],
+    ]);
+    const branch = () => conv1x1(add(name, [x], attrs), 8);
+    return add("add", [branch(), branch()]);
+  };
   const steps = [
+    cell,
     ...[ownNorm, channelsLast],
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],

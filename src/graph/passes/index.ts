@@ -14,6 +14,7 @@ import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
 import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
 import { joinDepthwise } from "./joinDepthwise.js";
+import { mergeEqual } from "./mergeEqual.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
 import { recogniseLayerNorm } from "./recogniseLayerNorm.js";
@@ -32,6 +33,7 @@ export const passes: readonly Pass[] = [
   removeDead, // so that nothing is worked out for nobody
   removeNoOps, // so that patterns meet their neighbours
   foldConstants, // so that weights are constants
+  mergeEqual, // after shapes and weights are worked out, so that inputs are the same; before readers are counted
   recogniseActivations, // before the parts of an activation are folded into something else
   recogniseLayerNorm,
   recogniseGlobalPool,
