@@ -249,7 +249,7 @@ it("on random networks the box is the support of the gradient", () => {
       // places are not followed. Norms but batch norm and a resize have no gradient.
       if (
         names.some((name) =>
-          /maxPool|clip|tanh|sigmoid|hard|sub|div|softplus|reshape|(instance|group|response)Norm|resize/i.test(
+          /maxPool|clip|tanh|sigmoid|hard|silu|gelu|sub|div|softplus|reshape|(instance|group|response)Norm|resize/i.test(
             name,
           ),
         )

@@ -338,7 +338,7 @@ export function randomGraph(seed: number, size = 14): Graph {
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],
-    ...[upsample, responseNorm, shuffle, part, scaled],
+    ...[upsample, responseNorm, shuffle, shuffle, part, scaled],
   ];
   let last = images[0];
   while (graph.nodes.length < size) {
