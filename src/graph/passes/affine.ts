@@ -11,14 +11,16 @@ export interface Affine {
 /** One number for all channels. */
 export const isUniform = (numbers: Float64Array): boolean => numbers.every((n) => n === numbers[0]);
 
-/** What a node does to each of `channels` channels of `from`, its activation apart, if that is all it does. */
-export function affineOf(node: Node, from: Value, channels: number): Affine | undefined {
+/** What a node does to each channel of `from`, which `axis` counts, its activation apart, if that is all it does. */
+export function affineOf(node: Node, from: Value, axis = 1): Affine | undefined {
+  const { shape } = from.type;
+  const channels = shape[axis];
   if ("residual" in node.attrs) return undefined;
-  if (node.op.name === "batchNorm") return batchNormAffine(node, channels);
+  if (node.op.name === "batchNorm") return axis === 1 ? batchNormAffine(node, channels) : undefined;
   if (!["add", "sub", "mul", "div"].includes(node.op.name)) return undefined;
   const [a, b] = node.inputs;
   const other = a === from ? b : a;
-  const numbers = other.constant && perChannel(other.constant, from.type.shape.length, channels);
+  const numbers = other.constant && perChannel(other.constant, shape, axis);
   if (!numbers || (other === a && (node.op.name === "sub" || node.op.name === "div")))
     return undefined;
   const ones = new Float64Array(channels).fill(1);
@@ -41,11 +43,12 @@ function batchNormAffine(node: Node, channels: number): Affine | undefined {
   return { scale, shift };
 }
 
-/** A constant as one number per channel (axis 1 of a tensor of this rank), if it broadcasts like that. */
-function perChannel(t: Tensor, rank: number, channels: number): Float64Array | undefined {
+/** A constant as one number for each place along an axis of a tensor of this shape, if it broadcasts like that. */
+function perChannel(t: Tensor, of: readonly number[], axis: number): Float64Array | undefined {
   if (t.dtype !== "float32") return undefined;
-  if (t.size === 1 && t.rank <= rank) return new Float64Array(channels).fill(t.data[0] as number);
-  const shape = [...new Array<number>(Math.max(0, rank - t.rank)).fill(1), ...t.shape];
-  const fits = shape.length === rank && shape.every((n, axis) => n === (axis === 1 ? channels : 1));
+  if (t.size === 1 && t.rank <= of.length)
+    return new Float64Array(of[axis]).fill(t.data[0] as number);
+  const shape = [...new Array<number>(Math.max(0, of.length - t.rank)).fill(1), ...t.shape];
+  const fits = shape.length === of.length && shape.every((n, i) => n === (i === axis ? of[i] : 1));
   return fits ? new Float64Array(t.data as Float32Array) : undefined;
 }

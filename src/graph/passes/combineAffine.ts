@@ -28,7 +28,7 @@ function affineNode(node: Node): { from: Value; affine: Affine } | undefined {
   const { type } = node.outputs[0];
   const from = node.inputs.find((v) => !v.constant && sameShape(v.type.shape, type.shape));
   if (!from || !isImage(type)) return undefined;
-  const affine = affineOf(node, from, type.shape[1]);
+  const affine = affineOf(node, from);
   return affine && { from, affine };
 }
 

@@ -62,11 +62,10 @@ export const foldAffineAhead = {
       if (!graph.isReadOnce(result) || "activation" in node.attrs) continue;
       const [reader] = result.readers;
       if (!canTake(reader, result)) continue;
-      const channels = result.type.shape[1];
       const from = node.inputs.find(
         (v) => !v.constant && sameShape(v.type.shape, result.type.shape),
       );
-      const affine = from && affineOf(node, from, channels);
+      const affine = from && affineOf(node, from);
       if (!affine) continue;
       const { groups, padding } = reader.attrs as { groups: number; padding: readonly number[] };
       if (padding.some((n) => n > 0) && affine.shift.some((t) => t !== 0)) continue;

@@ -50,11 +50,10 @@ export const foldBatchNorm = {
       const from = node.inputs.find((v) => canTake(v.producer));
       const product = from?.producer;
       if (!from || !product || !graph.isReadOnce(from)) continue;
-      // A linear's channels are its last axis, which is axis 1 of a matrix only.
-      if (product.op.name === "linear" && from.type.shape.length !== 2) continue;
       if (!sameShape(node.outputs[0].type.shape, from.type.shape)) continue;
-      const affine =
-        "activation" in node.attrs ? undefined : affineOf(node, from, from.type.shape[1]);
+      // A linear's channels are its last axis.
+      const axis = product.op.name === "linear" ? from.type.shape.length - 1 : 1;
+      const affine = "activation" in node.attrs ? undefined : affineOf(node, from, axis);
       if (!affine) continue;
       const [x, weight, bias] = product.inputs;
       const taps = weight.constant as Tensor;

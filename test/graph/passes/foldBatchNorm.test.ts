@@ -38,6 +38,24 @@ it("folds mul, add, sub and div by a number per channel or one for all", () => {
   expect(opsOf(graph)).toEqual(["conv2d"]);
 });
 
+it("folds into linear, along its last axis", () => {
+  for (const shape of [
+    [6, 6],
+    [2, 6, 6],
+  ]) {
+    const { graph, x } = start(shape);
+    const inputs = [x, graph.constant(Tensor.randn([6, 6], { seed: 3 }), "w")];
+    let y = graph.add(op("linear"), inputs, {})[0];
+    for (const name of ["add", "mul"]) y = graph.add(op(name), [y, perChannel([6])], {})[0];
+    // Along another axis, though it is as long.
+    give(graph, graph.add(op("add"), [y, perChannel([6, 1])], {})[0]);
+    expect(applyAndCompare(graph, [foldBatchNorm])).toEqual([2]);
+    function perChannel(of: number[]) {
+      return graph.constant(Tensor.rand(of, { seed: 4 }), "c");
+    }
+  }
+});
+
 it("leaves a product that others read, or that is given", () => {
   for (const share of ["read", "given"]) {
     const { graph, x } = start();
