@@ -9,10 +9,12 @@ inline bool Clips(const Activation& f) { return f.kind == ActivationKind::kClip 
 // What runs over stored results (ActivatePixels).
 inline bool IsRare(const Activation& f) { return f.kind != ActivationKind::kNone && !Clips(f); }
 
+constexpr float kLog2E = 1.44269504f;
+
 // x - n ln 2 for n, the nearest integer to x / ln 2. ln 2 is in two parts, so that the product with n is exact in the first.
 template <typename V>
 inline V Reduced(V x, V* n) {
-  *n = Round(Mul(x, Set<V>(1.44269504f)));
+  *n = Round(Mul(x, Set<V>(kLog2E)));
   return MulAdd(*n, Set<V>(2.12194440e-4f), MulAdd(*n, Set<V>(-0.693359375f), x));
 }
 
@@ -38,7 +40,7 @@ inline V Cubic(V x, V square, float c0, float c1, float c2, float c3) {
   return MulAdd(MulAdd(x, Set<V>(c3), Set<V>(c2)), square, MulAdd(x, Set<V>(c1), Set<V>(c0)));
 }
 
-// e^x / 2 to 1 ulp, between 2^-125 and 2^127: sums of it with 1 need no other range, and it takes half as long.
+// e^x / 2 to 1 ulp, between 2^-125 and 2^127: what comes of it needs no other range, and it takes half as long.
 template <typename V>
 inline V HalfExp(V x) {
   V n;
@@ -92,17 +94,22 @@ inline V Clip(V x, float low, float high) {
   return Min(Set<V>(high), Max(Set<V>(low), x));
 }
 
-// 1 + e^x
+// 1 + 2^t, which is 1 or infinity beyond -124 and 128: where the sum is all that is asked for. As exact as t is, which a product with log2 e leaves to 2^-25 of itself.
 template <typename V>
-inline V OneAndExp(V x) {
-  return MulAdd(Set<V>(2.0f), HalfExp(x), Set<V>(1.0f));
+inline V OneAndExp2(V t) {
+  t = Min(Set<V>(128.0f), Max(Set<V>(-124.0f), t));
+  const V n = Round(t), f = Sub(t, n), square = Mul(f, f);
+  // 2^f / 2 within 1e-7 of itself, the least for this degree and an exact half.
+  const V high = MulAdd(f, Set<V>(6.63236342e-4f), Set<V>(4.83575633e-3f));
+  const V p = MulAdd(MulAdd(high, square, MulAdd(f, Set<V>(0.0277536687f), Set<V>(0.12011121f))), square, MulAdd(f, Set<V>(0.346573489f), Set<V>(0.5f)));
+  return MulAdd(Set<V>(2.0f), ScaleNormal(p, n), Set<V>(1.0f));
 }
 
 // tanh: an odd polynomial near 0, where the quotient of exponentials would cancel; 1 - 2 / (e^2x + 1) elsewhere.
 template <typename V>
 inline V Tanh(V x) {
   const V one = Set<V>(1.0f);
-  const V far = Sub(one, Div(Set<V>(2.0f), OneAndExp(Add(x, x))));
+  const V far = Sub(one, Div(Set<V>(2.0f), OneAndExp2(Mul(x, Set<V>(2 * kLog2E)))));
   const V s = Mul(x, x);
   V p = Set<V>(62.0f / 2835);
   p = MulAdd(p, s, Set<V>(-17.0f / 315));
@@ -117,10 +124,10 @@ inline V ApplyKind(V x, const Activation& f) {
   const V one = Set<V>(1.0f);
   if constexpr (kKind == ActivationKind::kClip) return Clip(x, f.a, f.b);
   if constexpr (kKind == ActivationKind::kLeakyRelu) return IfNegative(x, Mul(x, Set<V>(f.a)), x);
-  if constexpr (kKind == ActivationKind::kSigmoid) return Div(one, OneAndExp(Mul(x, Set<V>(-1.0f))));
+  if constexpr (kKind == ActivationKind::kSigmoid) return Div(one, OneAndExp2(Mul(x, Set<V>(-kLog2E))));
   if constexpr (kKind == ActivationKind::kHardSigmoid) return Clip(MulAdd(x, Set<V>(f.a), Set<V>(f.b)), 0.0f, 1.0f);
   if constexpr (kKind == ActivationKind::kHardSwish) return Mul(x, Clip(MulAdd(x, Set<V>(1.0f / 6), Set<V>(0.5f)), 0.0f, 1.0f));
-  if constexpr (kKind == ActivationKind::kSilu) return Div(x, OneAndExp(Mul(x, Set<V>(-f.a))));
+  if constexpr (kKind == ActivationKind::kSilu) return Div(x, OneAndExp2(Mul(x, Set<V>(-kLog2E * f.a))));
   if constexpr (kKind == ActivationKind::kTanh) return Tanh(x);
   if constexpr (kKind == ActivationKind::kElu) return IfNegative(x, Mul(Set<V>(f.a), MulAdd(Set<V>(2.0f), HalfExp(x), Set<V>(-1.0f))), x);
   if constexpr (kKind == ActivationKind::kMish) {
