@@ -124,6 +124,7 @@ inline V ApplyKind(V x, const Activation& f) {
   const V one = Set<V>(1.0f);
   if constexpr (kKind == ActivationKind::kClip) return Clip(x, f.a, f.b);
   if constexpr (kKind == ActivationKind::kLeakyRelu) return IfNegative(x, Mul(x, Set<V>(f.a)), x);
+  if constexpr (kKind == ActivationKind::kPrelu) return IfNegative(x, Mul(x, Load<V>(f.slopes)), x);  // a slope for each lane
   if constexpr (kKind == ActivationKind::kSigmoid) return Div(one, OneAndExp2(Mul(x, Set<V>(-kLog2E))));
   if constexpr (kKind == ActivationKind::kHardSigmoid) return Clip(MulAdd(x, Set<V>(f.a), Set<V>(f.b)), 0.0f, 1.0f);
   if constexpr (kKind == ActivationKind::kHardSwish) return Mul(x, Clip(MulAdd(x, Set<V>(1.0f / 6), Set<V>(0.5f)), 0.0f, 1.0f));
@@ -170,6 +171,7 @@ inline void ForKind(ActivationKind kind, const F& run) {
     case ActivationKind::kMish: return run(As<ActivationKind::kMish>());
     case ActivationKind::kGelu: return run(As<ActivationKind::kGelu>());
     case ActivationKind::kGeluTanh: return run(As<ActivationKind::kGeluTanh>());
+    case ActivationKind::kPrelu: return run(As<ActivationKind::kPrelu>());
   }
 }
 
@@ -180,14 +182,14 @@ inline V Activate(V x, const Activation& f) {
   return y;
 }
 
-// In place, on runs of a number of floats that is a multiple of 8, `step` apart: for kernels that store first, so that the code of the rarer activations
+// In place, on runs of a number of floats that is a multiple of 8, `step` apart; of a prelu they are all of one block: for kernels that store first, so that the code of the rarer activations
 // stays out of their loops, which are instantiated often. Many vectors at a time: each alone takes several times as long as it has work.
 void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
   const Activation f = activation;  // a copy, which no store can change
   ForKind(f.kind, [&](auto as) {
     for (float* run = p; runs > 0; --runs, run += step) {
       int64_t i = 0;
-      if constexpr (kLanes > 8) {
+      if constexpr (kLanes > 8 && decltype(as)::kind != ActivationKind::kPrelu) {
         for (; i + kLanes <= count; i += kLanes) Store(ActivateAs<decltype(as)::kind>(Load<Vec>(run + i), f), run + i);
       }
       for (; i < count; i += 8) Store(ActivateAs<decltype(as)::kind>(Load<Vec8>(run + i), f), run + i);
@@ -197,13 +199,14 @@ void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const A
 
 // On `blocks` blocks of 8 channels, `block` floats apart, of `rows` rows of `count` pixels, `row` and `pixel` apart.
 inline void ActivatePixels(float* p, int blocks, ptrdiff_t block, int64_t rows, ptrdiff_t row, int64_t count, ptrdiff_t pixel, const Activation& f) {
-  if (pixel != 8 && block == 8) {
+  if (pixel != 8 && block == 8 && !f.slopes) {
     for (int64_t r = 0; r < rows; ++r) ActivateRuns(p + r * row, count, pixel, blocks * 8, f);
     return;
   }
   for (int b = 0; b < blocks; ++b) {
-    if (pixel == 8) ActivateRuns(p + b * block, rows, row, count * 8, f);
-    else for (int64_t r = 0; r < rows; ++r) ActivateRuns(p + b * block + r * row, count, pixel, 8, f);
+    const Activation own = f.From(b * 8);
+    if (pixel == 8) ActivateRuns(p + b * block, rows, row, count * 8, own);
+    else for (int64_t r = 0; r < rows; ++r) ActivateRuns(p + b * block + r * row, count, pixel, 8, own);
   }
 }
 

@@ -9,13 +9,30 @@ namespace xcorr {
 
 // An activation that a kernel applies to its result. Meanings: docs/ops.md.
 enum class ActivationKind : uint8_t {
-  kNone, kClip, kLeakyRelu, kSigmoid, kHardSigmoid, kHardSwish, kSilu, kTanh, kElu, kMish, kGelu, kGeluTanh,
+  kNone, kClip, kLeakyRelu, kSigmoid, kHardSigmoid, kHardSwish, kSilu, kTanh, kElu, kMish, kGelu, kGeluTanh, kPrelu,
 };
 struct Activation {
   ActivationKind kind = ActivationKind::kNone;
   float scale = 1, shift = 0;  // what the activation gives is multiplied and moved by these, if `affine`
   bool affine = false;
   float a = 0, b = 0;  // clip: min, max; hardSigmoid: alpha, beta; leakyRelu, elu, silu: alpha
+  const float* slopes = nullptr;  // prelu: of the channels of the results, from the first of them on; whole panels
+
+  // The same on results whose first channel comes so many behind.
+  Activation From(int64_t channel) const {
+    Activation f = *this;
+    if (f.slopes) f.slopes += channel;
+    return f;
+  }
+  // The same on one channel, counted likewise: with one slope it is leakyRelu.
+  Activation Of(int64_t channel) const {
+    if (!slopes) return *this;
+    Activation f = *this;
+    f.kind = ActivationKind::kLeakyRelu;
+    f.a = slopes[channel];
+    f.slopes = nullptr;
+    return f;
+  }
 };
 
 // One tile of a convolution or matrix product: `pixels` outputs in a row times `blocks` blocks of 8 channels.

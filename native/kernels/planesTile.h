@@ -44,7 +44,8 @@ template <int kOuts, int kVecs>
   if (!other) return;
   // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
   for (int o = 0; o < kOuts; ++o) {
-    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), activation), out + o * outPlane + at[v]);
+    const Activation own = activation.Of(o);
+    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), own), out + o * outPlane + at[v]);
   }
 }
 

@@ -54,7 +54,12 @@ class DepthwisePlanes : public ConvStep {
       // Results rotate through memory that no cache holds: what comes next is asked for, with small planes some of them ahead.
       args.ahead = std::max(out_.plane(), kAheadFloats);
       conv_.table.DepthwisePlanes(args);
-      if (fused.kind != ActivationKind::kNone && !clips()) conv_.table.UnaryRun({args.out, args.out, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
+      if (fused.kind == ActivationKind::kNone || clips()) return;
+      if (!fused.slopes) return conv_.table.UnaryRun({args.out, args.out, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
+      for (int64_t p = 0; p < args.planes; ++p) {
+        float* plane = args.out + p * out_.plane();
+        conv_.table.UnaryRun({plane, plane, rows.size() * out_.w, UnaryKind::kActivation, fused.Of(first + p)});
+      }
     });
   }
 

@@ -124,7 +124,7 @@ class Lanewise : public ConvStep, public ConvOfParts {
     args.bias = packed + panel * panelFloats();
     args.weights = args.bias + lanes_;
     args.outRow = rowTracks_ * out_.w * kBlock;
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(first * kBlock);
     for (int64_t track = rows.begin; track < std::min(rows.end, rows.begin + rowTracks_); ++track) {
       for (int64_t y = track; y < rows.end; y += args.rows * rowTracks_) {
         args.rows = static_cast<int>(std::min(rowsAtOnce_, (rows.end - y + rowTracks_ - 1) / rowTracks_));

@@ -109,7 +109,7 @@ class Planes : public ConvStep {
     panels_.SetPanel(&args, outs, packed);
     args.out = narrow() ? apart : out + place;
     args.outPlane = narrow() ? rows_ * lanes : out_.plane();
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(outs.begin);
     const int64_t vecs = rows * vecsPerRow_, most = conv_.table.PlaneVecs(args.outs);
     ForTiles(vecs, (vecs + most - 1) / most, [&](int64_t first, int64_t tileVecs, int64_t tiles) {
       args.vecs = static_cast<int>(tileVecs);
@@ -182,7 +182,7 @@ class PlaneRows : public ConvStep {
       args.weights = packed + 1;
       args.outRow = out_.w;
       args.rows = std::min(rows_, out_.h - y);
-      args.activation = conv_.epilogue.fused;
+      args.activation = conv_.epilogue.fused.Of(0);
       const int64_t read = args.rows + conv_.kh - 1;
       for (const Tile& tile : tiles_) {
         const int64_t left = tile.x - conv_.padding.left, columns = tile.vecs * conv_.table.lanes + reach();

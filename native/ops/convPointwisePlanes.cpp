@@ -83,11 +83,12 @@ class PointwisePlanes : public ConvStep {
 
   PlanesProductArgs ArgsOf(int64_t panel, const float* packed) const {
     PlanesProductArgs args = {};
-    outs_.SetPanel(&args, outs_.Outs(0, panel), packed);
+    const Range outs = outs_.Outs(0, panel);
+    outs_.SetPanel(&args, outs, packed);
     args.channels = in_.c;
     args.outPlane = out_.plane();
     args.nextStep = in_.plane();
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(outs.begin);
     return args;
   }
 

@@ -283,6 +283,7 @@ Reason AcceptsStrassen(const Conv& c) {
   if (!c.constantWeight) return "weights that change";
   if (c.kh != 1 || c.kw != 1 || c.padding.any()) return "kernel larger than 1x1, or padding";
   if (c.groups != 1) return "groups";
+  if (c.epilogue.fused.slopes) return "a slope for each channel";
   // With two a cycle, products are as fast as the second cache brings the sums.
   if (c.table.lanes >= kBlock && MultiplyAddsPerCycle(c.table) > 1) return "multiply-adds fast enough to wait for its sums";
   if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";

@@ -226,7 +226,7 @@ class Tiles : public ConvStep, public ConvByParts {
           float* const to = block + x * kBlock + o % kBlock;
           if (!std::isnan(*to)) continue;
           *to = SumOfGroup(panel, data, o, row + x * conv_.stride[1] * shape_.pixel) + (residual ? residual[to - out] : 0.0f);
-          conv_.table.UnaryRun({to, to, 1, UnaryKind::kActivation, conv_.epilogue.fused});
+          conv_.table.UnaryRun({to, to, 1, UnaryKind::kActivation, conv_.epilogue.fused.Of(o)});
         }
       }
     }
@@ -253,7 +253,7 @@ class Tiles : public ConvStep, public ConvByParts {
     args.outPixel = kBlock;
     args.outBlock = out.block;
     args.blocks = static_cast<int>(panel.blocks);
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(panel.firstBlock * kBlock);
     const int64_t line = panel.firstBlock * args.outBlock + y * out_.w * kBlock;
     const float* row = in + y * conv_.stride[0] * shape_.row;
     if (begin == end) return;

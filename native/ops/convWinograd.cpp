@@ -265,7 +265,7 @@ class Winograd : public ConvStep {
     args.outPixel = columns_.dilation * kBlock;
     args.outBlock = out_.plane() * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(panel.firstBlock * kBlock);
     args.poison = poison;
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Place place = PlaceOf(t, panel);
@@ -291,7 +291,7 @@ class Winograd : public ConvStep {
     args.outPixel = columns_.dilation * kBlock;
     args.outBlock = out_.plane() * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
-    args.activation = conv_.epilogue.fused;
+    args.activation = conv_.epilogue.fused.From(panel.firstBlock * kBlock);
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const Place place = PlaceOf(t, panel);
       if (place.columns == 0) continue;

@@ -8,6 +8,7 @@ inline Reason AcceptsFewOutputs(const Conv& c) {
   if (c.groups > 1) return "groups";
   if (c.y.blocked) return "an output in blocks";
   if (c.y.c > c.table.dotOuts) return "more than " + std::to_string(c.table.dotOuts) + " output channels";
+  if (c.epilogue.fused.slopes) return "a slope for each channel";
   return c.x.c < kBlock ? "less than a block of input channels" : "";
 }
 

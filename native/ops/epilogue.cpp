@@ -6,6 +6,9 @@
 namespace xcorr {
 namespace {
 
+// More than a panel can reach beyond the last channel.
+constexpr size_t kPaddedLanes = 64;
+
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Infinite bounds arrive as text-free numbers; NaN never does.
@@ -30,6 +33,7 @@ Epilogue::Epilogue(const Attributes& a, const std::string& prefix) {
   if (kind == "relu") fused = MakeActivation(ActivationKind::kClip, 0, kInfinity);
   else if (kind == "clip") fused = MakeActivation(ActivationKind::kClip, Read(a, prefix + "min", -kInfinity), Read(a, prefix + "max", kInfinity));
   else if (kind == "leakyRelu") fused = MakeActivation(ActivationKind::kLeakyRelu, alpha, 0);
+  else if (kind == "prelu") fused = MakeActivation(ActivationKind::kPrelu, 0, 0);
   else if (kind == "sigmoid") fused = MakeActivation(ActivationKind::kSigmoid, 0, 0);
   else if (kind == "hardSigmoid") fused = MakeActivation(ActivationKind::kHardSigmoid, alpha, beta);
   else if (kind == "hardSwish") fused = MakeActivation(ActivationKind::kHardSwish, 0, 0);
@@ -41,6 +45,13 @@ Epilogue::Epilogue(const Attributes& a, const std::string& prefix) {
   else if (kind == "gelu") fused = MakeActivation(ActivationKind::kGelu, 0, 0);
   else if (kind == "softplus") rest = kind;
   else throw Declined("no kernel applies the activation \"" + kind + "\"");
+  if (kind == "prelu") {
+    const std::vector<double> slopes = a.Numbers(prefix + "slopes");
+    auto padded = std::make_shared<std::vector<float>>(slopes.begin(), slopes.end());
+    padded->resize(slopes.size() + kPaddedLanes, 0.0f);
+    slopes_ = padded;
+    fused.slopes = slopes_->data();
+  }
   fused.scale = Read(a, prefix + "scale", 1);
   fused.shift = Read(a, prefix + "shift", 0);
   fused.affine = rest.empty() && (fused.scale != 1 || fused.shift != 0);

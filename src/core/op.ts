@@ -15,7 +15,7 @@ export interface TensorType {
 
 /**
  * An activation that an op with `epilogue` applies to each result before it stores it. Means the unary op of that name.
- * relu6 is `{ kind: "clip", min: 0, max: 6 }`.
+ * relu6 is `{ kind: "clip", min: 0, max: 6 }`; prelu has a slope for each channel, and is for conv2d.
  */
 export type Activation = ActivationKind & {
   /** What the activation gives is multiplied by `scale` (default 1), and `shift` (default 0) is added. */
@@ -28,6 +28,7 @@ type ActivationKind =
   | { readonly kind: "clip"; readonly min: number; readonly max: number }
   | { readonly kind: "leakyRelu" | "elu" | "silu"; readonly alpha: number }
   | { readonly kind: "hardSigmoid"; readonly alpha: number; readonly beta: number }
+  | { readonly kind: "prelu"; readonly slopes: readonly number[] }
   | { readonly kind: "gelu"; readonly approximate: "none" | "tanh" };
 
 /**

@@ -6,13 +6,17 @@ import type { Graph, Value } from "./graph.js";
 const showValue = (value: Value): string =>
   `${value.name}: ${value.type.dtype}${showShape(value.type.shape)}${value.layout === "blocked" ? " blocked" : ""}${value.constant ? " constant" : ""}`;
 
+/** A number for each channel is too much to read. */
+const abridged = (_: string, value: unknown): unknown =>
+  Array.isArray(value) && value.length > 16 ? `${value.length} numbers` : value;
+
 /** One line per input, node and output. */
 export function printGraph(graph: Graph): string {
   return [
     ...graph.inputs.map((value) => `input  ${showValue(value)}`),
     ...graph.nodes.map(
       (node) =>
-        `${node.op.name}(${node.inputs.map((v) => v.name).join(", ")}) ${JSON.stringify(node.attrs)} -> ${node.outputs.map(showValue).join(", ")}`,
+        `${node.op.name}(${node.inputs.map((v) => v.name).join(", ")}) ${JSON.stringify(node.attrs, abridged)} -> ${node.outputs.map(showValue).join(", ")}`,
     ),
     ...graph.outputs.map(({ name, value }) => `output ${name} = ${value.name}`),
   ].join("\n");

@@ -179,7 +179,9 @@ function parameters(attrs: UnaryAttrs): Record<string, number> {
 }
 
 /** The function of one number that an activation means. */
-export function activationFunction(activation: Activation): (x: number) => number {
+export function activationFunction(
+  activation: Exclude<Activation, { kind: "prelu" }>,
+): (x: number) => number {
   const { kind, scale, shift, ...attrs } = activation;
   const formula = formulas[kind];
   const p = parameters(attrs as UnaryAttrs);

@@ -8,7 +8,7 @@
  */
 import type { Activation } from "../../core/op.js";
 import { sameShape } from "../../core/shape.js";
-import { readNumber } from "../../core/tensor.js";
+import { numbersOf, readNumber } from "../../core/tensor.js";
 import type { Graph, Node, Value } from "../graph.js";
 
 /** The node that makes a value which `reader` alone reads. */
@@ -56,12 +56,28 @@ export const fuseAdd = {
   },
 };
 
+/**
+ * The activation that a node is. A prelu is one by constant slopes: with one for all it is leakyRelu, with one for each channel conv2d takes it.
+ */
+function activationOf({ op, attrs, inputs }: Node): Activation | undefined {
+  if (op.name !== "prelu") return op.activation?.(attrs);
+  const [{ producer, type }, { constant }] = inputs;
+  if (constant?.dtype !== "float32" || constant.rank > type.shape.length) return undefined;
+  const slopes = numbersOf(constant);
+  if (slopes.length === 1) return { kind: "leakyRelu", alpha: slopes[0] };
+  // (C, 1, 1), perhaps with more ones before it.
+  const fits = constant.shape.at(-3) === slopes.length && type.shape[1] === slopes.length;
+  return producer?.op.name === "conv2d" && fits
+    ? { kind: "prelu", slopes: Array.from(slopes) }
+    : undefined;
+}
+
 export const fuseActivation = {
   name: "fuseActivation",
   apply(graph: Graph): number {
     let changes = 0;
     for (const node of [...graph.nodes]) {
-      const activation = node.op.activation?.(node.attrs);
+      const activation = activationOf(node);
       if (!activation) continue;
       const product = soleProducer(graph, node.inputs[0]);
       if (
