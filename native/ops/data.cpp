@@ -46,12 +46,47 @@ std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>&
   });
 }
 
+// `count` times `inner` numbers: those of x are steps[0] apart, and steps[1].
+void GatherShort(const uint32_t* __restrict x, int64_t count, int64_t inner, const int64_t (&steps)[2], uint32_t* __restrict y) {
+  if (inner == 2 && steps[0] == 1) {
+    const uint32_t* __restrict second = x + steps[1];
+    for (int64_t i = 0; i < count; ++i) {
+      y[2 * i] = x[i];
+      y[2 * i + 1] = second[i];
+    }
+    return;
+  }
+  for (int64_t j = 0; j < inner; ++j) {
+    for (int64_t i = 0; i < count; ++i) y[i * inner + j] = x[i * steps[0] + j * steps[1]];
+  }
+}
+
+// What MakeGather does where the last axis of y is so short that its rows would cost more than their numbers: two axes at a time.
+std::unique_ptr<Step> MakeShortGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
+  const size_t outer = shape.size() - 2;
+  const int64_t count = shape[outer], inner = shape[outer + 1], rows = p.outputs[0].Elements() / (count * inner);
+  const int64_t perTask = std::max<int64_t>(1, kGrain / (count * inner));
+  return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
+      for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
+        int64_t from = base, rest = row;
+        for (size_t a = outer; a-- > 0;) {
+          from += rest % shape[a] * strides[a];
+          rest /= shape[a];
+        }
+        GatherShort(static_cast<const uint32_t*>(inputs[0]) + from, count, inner, {strides[outer], strides[outer + 1]}, static_cast<uint32_t*>(outputs[0]) + row * count * inner);
+      }
+    });
+  });
+}
+
 // y[index] = x[base + sum of index * strides] for the indices of a shape, whatever the output's own: runs of the last axis are copied whole where they can be.
 std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
   const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
   const size_t along = static_cast<size_t>(std::find(strides.begin(), strides.end(), 1) - strides.begin());
   if (size == sizeof(float) && step != 1 && step != 0 && along < rank && inner >= kBlock / 2 && shape[along] >= kBlock) return MakeExchange(p, shape, base, strides, along);
+  if (size == sizeof(uint32_t) && rank > 1 && p.outputs[0].Elements() > 0 && inner < kBlock && shape[rank - 2] > inner) return MakeShortGather(p, shape, base, strides);
   const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {

@@ -241,7 +241,57 @@ const dilated = (
 ).map(([x, k, options]) =>
   conv([...x], [x[1], 1, k, k], { ...options, groups: x[1] } as F.ConvOptions),
 );
+/** Slopes of their own for all channels, in every kind of panel; where images stay plain and where they come in blocks, with a residual and a product behind. */
+const sloped = (
+  [
+    [[1, 3, 17, 19], [24, 3, 3, 3], { stride: 2, padding: 1 }],
+    [[1, 12, 9, 11], [20, 12, 3, 3], { padding: 1 }],
+    [[1, 40, 7, 9], [88, 40, 1, 1], {}],
+    [[1, 8, 4, 5], [41, 8, 3, 3], { padding: 1, stride: 2 }],
+    [[2, 19, 9, 21], [19, 1, 3, 3], { groups: 19, padding: 1 }],
+    [[1, 40, 13, 15], [40, 1, 9, 9], { groups: 40, padding: 4 }],
+    [[1, 17, 12, 23], [17, 1, 3, 3], { groups: 17, padding: 2, dilation: 2 }],
+    [[2, 32, 9, 21], [32, 4, 3, 3], { groups: 8, padding: 1 }],
+    [[1, 18, 7, 9], [36, 6, 1, 1], { groups: 3 }],
+    [[1, 16, 9, 11], [2, 16, 3, 3], { padding: 1 }],
+    [[1, 1, 21, 65], [1, 1, 3, 3], { padding: 1 }],
+    [[1, 2, 20, 33], [7, 2, 3, 3], { padding: 1 }],
+  ] as const
+).map(
+  ([x, w, options]): Case => ({
+    name: `conv2d (${x}) by (${w}) ${JSON.stringify(options)}, then prelu`,
+    inputs: [[...x], [...w], [w[0]], [w[0]]],
+    run: (a, b, bias, slopes) =>
+      F.prelu(F.conv2d(a, b, { ...(options as F.ConvOptions), bias }), slopes),
+    exact: true,
+    allNative: true,
+  }),
+);
+sloped.push({
+  name: "1x1, prelu, depthwise, prelu, 1x1 and a residual, prelu",
+  inputs: [[1, 24, 13, 14], [40, 24, 1, 1], [40], [40, 1, 3, 3], [40], [24, 40, 1, 1], [24]],
+  run: (x, wide, a, own, b, narrow, c) => {
+    const y = F.prelu(F.conv2d(x, wide), a);
+    const z = F.prelu(F.conv2d(y, own, { groups: 40, padding: 1 }), b);
+    return F.prelu(F.add(F.conv2d(z, narrow), x), c);
+  },
+  exact: true,
+  mixes: true,
+});
+for (const [cin, cout, k, stride] of [
+  [24, 40, 3, 1],
+  [32, 72, 3, 2],
+  [8, 24, 5, 1],
+] as const)
+  winograd.push({
+    name: `${k}x${k} of ${cin} to ${cout} channels, stride ${stride}, then prelu`,
+    inputs: [[1, cin, 30, 31], [cout, cin, k, k], [cout]],
+    run: (x, w, slopes) => F.prelu(F.conv2d(x, w, { padding: k >> 1, stride }), slopes),
+    exact: false,
+    mixes: true,
+  });
 testParity([
+  ...sloped,
   ...dilated,
   ...dilated.map(inBlocks),
   ...convs,

@@ -1,4 +1,4 @@
-/** What moves elements of any dtype: spaceToDepth, expand, tile, pad, gather. */
+/** What moves elements of any dtype: depthToSpace, spaceToDepth, transpose, expand, tile, pad, gather. */
 import { describe, expect, it } from "vitest";
 import { withBackend } from "../../src/core/dispatch.js";
 import { Tensor } from "../../src/core/tensor.js";
@@ -16,6 +16,16 @@ const movement: readonly (readonly [string, number[], object])[] = [
   ...blockSizes.flatMap(([blockSize, shape]) =>
     ["DCR", "CRD"].map((mode) => ["spaceToDepth", shape, { blockSize, mode }] as const),
   ),
+  // Rows of few numbers, by twos and by more.
+  ...[2, 3, 7].flatMap((blockSize) =>
+    ["DCR", "CRD"].map((mode): [string, number[], object] => [
+      "depthToSpace",
+      [2, 2 * blockSize ** 2, 3, 19],
+      { blockSize, mode },
+    ]),
+  ),
+  ["transpose", [3, 5, 11, 4], { perm: [1, 0, 2, 3] }],
+  ["transpose", [3, 50, 3], { perm: [2, 1, 0] }],
   ["expand", [1], { shape: [3, 70] }],
   ["expand", [], { shape: [2, 9] }],
   ["expand", [3, 1], { shape: [2, 3, 40] }],

@@ -84,6 +84,7 @@ export function randomGraph(seed: number, size = 14): Graph {
     return add("batchNorm", [x, positive(c), weight(c), weight(c), positive(c)], { eps: 1e-3 });
   };
   const activation: Step = (x) => {
+    if (next() < 0.1) return add("prelu", [x, weight([channelsOf(x), 1, 1])]);
     const [name, attrs] = pick<[string, object]>([
       ["relu", {}],
       ["clip", { min: 0, max: 6 }],

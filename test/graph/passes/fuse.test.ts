@@ -4,7 +4,7 @@ import { Tensor } from "../../../src/core/tensor.js";
 import { Graph, type Value } from "../../../src/graph/graph.js";
 import { fuseActivation, fuseAdd } from "../../../src/graph/passes/fuse.js";
 import { applyAndCompare, opsOf } from "../../support/graphs.js";
-import { give, op } from "./build.js";
+import { batchNorm, conv, give, op } from "./build.js";
 
 function start(dtype: "float32" | "int32" = "float32"): { graph: Graph; x: Value } {
   const graph = new Graph();
@@ -19,6 +19,27 @@ it("a product with a number per channel takes in the sum and the activation afte
   give(graph, graph.add(op("relu"), [sum], {})[0]);
   expect(applyAndCompare(graph, [fuseAdd, fuseActivation])).toEqual([1, 1]);
   expect(opsOf(graph)).toEqual(["mul"]);
+});
+
+it("slopes per channel go into conv2d, one for all into any product, others nowhere", () => {
+  for (const { slopes, by, changes } of [
+    { slopes: [8, 1, 1], by: "conv2d", changes: 1 },
+    { slopes: [1, 8, 1, 1], by: "conv2d", changes: 1 },
+    { slopes: [1], by: "conv2d", changes: 1 },
+    { slopes: [8, 3, 4], by: "conv2d", changes: 0 },
+    { slopes: [4], by: "conv2d", changes: 0 },
+    { slopes: [8, 1, 1], by: "batchNorm", changes: 0 },
+  ]) {
+    const { graph, x } = start();
+    const y = conv(graph, x, 8);
+    const z = by === "conv2d" ? y : batchNorm(graph, graph.add(op("relu"), [y], {})[0]);
+    const constant = graph.constant(Tensor.randn(slopes, { seed: 5 }), "slopes");
+    give(graph, graph.add(op("prelu"), [z, constant], {})[0]);
+    expect(applyAndCompare(graph, [fuseActivation]), `${by} (${slopes})`).toEqual([
+      by === "conv2d" ? changes : 1,
+    ]);
+    expect(opsOf(graph).includes("prelu")).toBe(changes === 0);
+  }
 });
 
 it("integers stay as they are", () => {
