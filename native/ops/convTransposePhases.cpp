@@ -33,8 +33,9 @@ std::vector<AxisPhase> PhasesOf(int64_t out, int64_t kernel, int64_t stride, int
 class Phases : public ConvStep {
  public:
   Phases(const Conv& conv, bool plainOutput)
-      : ConvStep(conv, false, Copy::kNone, plainOutput), rows_(PhasesOf(out_.h, conv_.kh, conv_.stride[0], conv_.dilation[0], conv_.padding.top)),
-        columns_(PhasesOf(out_.w, conv_.kw, conv_.stride[1], conv_.dilation[1], conv_.padding.left)) {
+      : ConvStep(conv, false, Copy::kNone, plainOutput), rowStep_(StepOf(conv, 0)), columnStep_(StepOf(conv, 1)),
+        rows_(PhasesOf(out_.h, conv_.kh, rowStep_, conv_.dilation[0], conv_.padding.top)),
+        columns_(PhasesOf(out_.w, conv_.kw, columnStep_, conv_.dilation[1], conv_.padding.left)) {
     around_ = {0, 0, 0, 0};
     for (const AxisPhase& p : rows_) Widen(p, in_.h, &around_.top, &around_.bottom);
     for (const AxisPhase& p : columns_) Widen(p, in_.w, &around_.left, &around_.right);
@@ -48,15 +49,14 @@ class Phases : public ConvStep {
       PadImage(team, in_, around_, in, work);
       in = work;
     }
-    const int64_t tasks = std::min(out_.h, conv_.wantedTasks);
-    team.Run(tasks, [&](int64_t task, int) { RunRows(Share(out_.h, tasks, task), packed, in, residual, out); });
+    RunPadded(team, packed, in + around_.top * line() + around_.left * kBlock, residual, out);
   }
 
-  virtual void RunRows(Range rows, const float* packed, const float* in, const float* residual, float* out) const = 0;
+  // `in` is the place of pixel (0, 0).
+  virtual void RunPadded(Team& team, const float* packed, const float* in, const float* residual, float* out) const = 0;
 
-  size_t RowPhase(int64_t y) const { return static_cast<size_t>(y % conv_.stride[0]); }
-  // Where the input of row y begins.
-  const float* InputOf(int64_t y, const float* in) const { return in + (y / conv_.stride[0] + around_.top) * line() + around_.left * kBlock; }
+  int64_t line() const { return (in_.w + around_.left + around_.right) * kBlock; }
+  int64_t plane() const { return (in_.h + around_.top + around_.bottom) * line(); }
 
   // Calls run(row, column) for all phases, in the order in which their weights are packed.
   template <typename F>
@@ -66,13 +66,12 @@ class Phases : public ConvStep {
     }
   }
 
-  // Of blocks firstBlock .. firstBlock + blocks - 1 of the input.
-  std::vector<ptrdiff_t> TapsOf(const AxisPhase& row, const AxisPhase& column, int64_t firstBlock, int64_t blocks) const {
-    const int64_t plane = (in_.h + around_.top + around_.bottom) * line();
+  // Of so many blocks of the input.
+  std::vector<ptrdiff_t> TapsOf(const AxisPhase& row, const AxisPhase& column, int64_t blocks) const {
     std::vector<ptrdiff_t> taps;
-    for (int64_t b = firstBlock; b < firstBlock + blocks; ++b) {
+    for (int64_t b = 0; b < blocks; ++b) {
       for (int64_t i : row.offsets) {
-        for (int64_t j : column.offsets) taps.push_back(b * plane + i * line() + j * kBlock);
+        for (int64_t j : column.offsets) taps.push_back(b * plane() + i * line() + j * kBlock);
       }
     }
     return taps;
@@ -83,9 +82,16 @@ class Phases : public ConvStep {
     return weight[((from * conv_.outPerGroup + o) * conv_.kh + i) * conv_.kw + j];
   }
 
+  int64_t rowStep_, columnStep_;  // between outputs of a phase
   std::vector<AxisPhase> rows_, columns_;
 
  private:
+  // The stride; of a single input row or column one that is further than it reaches, so that no output takes a tap from the padding.
+  static int64_t StepOf(const Conv& c, size_t axis) {
+    if ((axis == 0 ? c.x.h : c.x.w) > 1) return c.stride[axis];
+    return axis == 0 ? c.y.h + c.padding.top + c.kh * c.dilation[0] : c.y.w + c.padding.left + c.kw * c.dilation[1];
+  }
+
   static void Widen(const AxisPhase& phase, int64_t size, int64_t* before, int64_t* after) {
     for (int64_t offset : phase.offsets) {
       *before = std::max(*before, -offset);
@@ -93,24 +99,37 @@ class Phases : public ConvStep {
     }
   }
 
-  int64_t line() const { return (in_.w + around_.left + around_.right) * kBlock; }
-
   Padding around_;
 };
 
-// Into blocks.
+// Into blocks. A task is one phase of one panel in a run of its rows, so that its weights are read once.
 class PhaseTiles : public Phases {
  public:
   explicit PhaseTiles(const Conv& conv) : Phases(conv, false) {
-    const int64_t groupOut = Blocks(conv_.outPerGroup);
+    const int64_t groupOut = Blocks(conv_.outPerGroup), groupIn = Blocks(conv_.inPerGroup);
     for (int64_t g = 0; g < conv_.groups; ++g) {
       for (int64_t b = 0; b < groupOut; b += panels_.back().blocks) {
         const int64_t blocks = PanelBlocks(conv_.table, groupOut - b);
-        panels_.push_back({g, g * groupOut + b, blocks, blocks * kBlock, packedFloats_});
+        panels_.push_back({g, g * groupOut + b, blocks, blocks * kBlock, packedFloats_, {}});
         packedFloats_ += panels_.back().lanes;
-        ForPhases([&](const AxisPhase& row, const AxisPhase& column) { packedFloats_ += WeightFloats(panels_.back(), row, column); });
+        ForPhases([&](const AxisPhase& row, const AxisPhase& column) {
+          panels_.back().weights.push_back(packedFloats_);
+          packedFloats_ += groupIn * kBlock * static_cast<int64_t>(row.taps.size() * column.taps.size()) * panels_.back().lanes;
+        });
       }
     }
+    ForPhases([&](const AxisPhase& row, const AxisPhase& column) {
+      phases_.push_back({row, column, TapsOf(row, column, groupIn), {}, {}});
+      if (column.count >= kLongRow) return;
+      for (int64_t y = 0; y < row.count; ++y) {
+        for (int64_t x = 0; x < column.count; ++x) {
+          phases_.back().inAt.push_back(y * line() + x * kBlock);
+          phases_.back().outAt.push_back((y * rowStep_ * out_.w + x * columnStep_) * kBlock);
+        }
+      }
+    });
+    const int64_t tasks = static_cast<int64_t>(panels_.size() * phases_.size()), floats = groupIn * in_.plane() * kBlock;
+    runs_ = std::clamp(std::max((floats + kRunFloats - 1) / kRunFloats, (conv_.wantedTasks + tasks - 1) / tasks), int64_t{1}, rows_.front().count);
   }
 
  protected:
@@ -119,7 +138,7 @@ class PhaseTiles : public Phases {
   void Pack(const float* weight, const float* bias, float* to) const override {
     const int64_t channels = Blocks(conv_.inPerGroup) * kBlock;
     for (const Panel& panel : panels_) {
-      float* w = to + panel.data;
+      float* w = to + panel.bias;
       auto outputOf = [&](int64_t lane) {  // -1: none
         const int64_t o = panel.firstBlock * kBlock + lane;
         return o < out_.c ? o : -1;
@@ -142,54 +161,89 @@ class PhaseTiles : public Phases {
     }
   }
 
-  void RunRows(Range rows, const float* packed, const float* in, const float*, float* out) const override {
-    for (int64_t y = rows.begin; y < rows.end; ++y) {
-      for (const Panel& panel : panels_) {
-        const float* weights = packed + panel.data + panel.lanes;
-        ForPhases([&](const AxisPhase& row, const AxisPhase& column) {
-          if (&row == &rows_[RowPhase(y)]) RunPhase(panel, row, column, y, packed + panel.data, weights, InputOf(y, in), out);
-          weights += WeightFloats(panel, row, column);
-        });
-      }
-    }
+  void RunPadded(Team& team, const float* packed, const float* in, const float*, float* out) const override {
+    const int64_t phases = static_cast<int64_t>(phases_.size()), panels = static_cast<int64_t>(panels_.size());
+    team.Run(runs_ * panels * phases, [&](int64_t task, int) {
+      const Phase& phase = phases_[static_cast<size_t>(task % phases)];
+      const int64_t panel = task / phases % panels;
+      RunPhase(panel, task % phases, Share(phase.row.count, runs_, task / phases / panels), packed, in, out);
+    });
   }
 
  private:
   struct Panel {
     int64_t group, firstBlock, blocks, lanes;
-    int64_t data;  // in floats, in the packed data: bias, then weights phase by phase
+    int64_t bias;                  // in floats, in the packed data
+    std::vector<int64_t> weights;  // likewise, by phase
+  };
+  struct Phase {
+    AxisPhase row, column;
+    std::vector<ptrdiff_t> taps;
+    std::vector<ptrdiff_t> inAt, outAt;  // of all its pixels, where its rows are too short for tiles of their own
   };
 
-  int64_t WeightFloats(const Panel& panel, const AxisPhase& row, const AxisPhase& column) const {
-    return Blocks(conv_.inPerGroup) * kBlock * static_cast<int64_t>(row.taps.size() * column.taps.size()) * panel.lanes;
+  Ahead NextWeights(int64_t panel, int64_t phase, const float* packed, int64_t tiles) const {
+    const Panel& own = panels_[static_cast<size_t>(panel)];
+    const bool last = phase + 1 == static_cast<int64_t>(phases_.size());
+    if (last && panel + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};
+    const int64_t next = last ? panels_[static_cast<size_t>(panel + 1)].weights.front() : own.weights[static_cast<size_t>(phase + 1)];
+    return {packed + next, static_cast<int64_t>(phases_[static_cast<size_t>(last ? 0 : phase + 1)].taps.size()) * kBlock * own.lanes, tiles};
   }
 
-  void RunPhase(const Panel& panel, const AxisPhase& row, const AxisPhase& column, int64_t y, const float* bias, const float* weights, const float* in, float* out) const {
-    const int64_t blocks = Blocks(conv_.inPerGroup);
-    const std::vector<ptrdiff_t> taps = TapsOf(row, column, panel.group * blocks, blocks);
+  // `rows` of the phase.
+  void RunPhase(int64_t p, int64_t f, Range rows, const float* packed, const float* in, float* out) const {
+    const Panel& panel = panels_[static_cast<size_t>(p)];
+    const Phase& phase = phases_[static_cast<size_t>(f)];
+    const int64_t width = phase.column.count;
+    if (rows.size() == 0 || width == 0) return;
+    in += panel.group * Blocks(conv_.inPerGroup) * plane();
+    out += (panel.firstBlock * out_.plane() + phase.row.first * out_.w + phase.column.first) * kBlock;
     ConvTileArgs args = {};
     args.inPixel = kBlock;
-    SetTaps(&args, taps.data(), static_cast<int64_t>(taps.size()));
+    SetTaps(&args, phase.taps.data(), static_cast<int64_t>(phase.taps.size()));
     args.unit = kBlock;
-    args.weights = weights;
-    args.bias = bias;
-    args.outPixel = conv_.stride[1] * kBlock;
+    args.weights = packed + panel.weights[static_cast<size_t>(f)];
+    args.bias = packed + panel.bias;
+    args.outPixel = columnStep_ * kBlock;
     args.outBlock = out_.plane() * kBlock;
     args.blocks = static_cast<int>(panel.blocks);
     args.activation = conv_.epilogue.fused;
-    float* to = out + panel.firstBlock * args.outBlock + (y * out_.w + column.first) * kBlock;
-    const int64_t tiles = TilesOf(conv_.table, panel.blocks, column.count);
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t x = column.count * t / tiles;
-      args.pixels = static_cast<int>(column.count * (t + 1) / tiles - x);
-      args.in = in + x * kBlock;
-      args.out = to + x * args.outPixel;
-      conv_.table.ConvTile(args);
+    if (!phase.inAt.empty()) {
+      const int64_t begin = rows.begin * width, pixels = rows.size() * width, tiles = TilesOf(conv_.table, panel.blocks, pixels);
+      Ahead ahead = NextWeights(p, f, packed, tiles);
+      args.in = in;
+      args.out = out;
+      ForTiles(pixels, tiles, [&](int64_t first, int64_t tilePixels, int64_t count) {
+        args.pixels = static_cast<int>(tilePixels);
+        for (int64_t t = 0; t < count; ++t) {
+          args.inAt = phase.inAt.data() + begin + first + t * tilePixels;
+          args.outAt = phase.outAt.data() + begin + first + t * tilePixels;
+          if (args.tapCount > 0) ahead.Next(&args);
+          conv_.table.ConvTile(args);
+        }
+      });
+      return;
+    }
+    const int64_t tiles = TilesOf(conv_.table, panel.blocks, width);
+    Ahead ahead = NextWeights(p, f, packed, tiles * rows.size());
+    for (int64_t y = rows.begin; y < rows.end; ++y) {
+      ForTiles(width, tiles, [&](int64_t first, int64_t tilePixels, int64_t count) {
+        args.pixels = static_cast<int>(tilePixels);
+        args.in = in + y * line() + first * kBlock;
+        args.out = out + (y * rowStep_ * out_.w + first * columnStep_) * kBlock;
+        args.more = count - 1;
+        if (args.tapCount > 0) ahead.Next(&args);
+        conv_.table.ConvTile(args);
+      });
     }
   }
 
+  static constexpr int64_t kLongRow = 16;         // pixels
+  static constexpr int64_t kRunFloats = 32 << 10;  // of the input of a run
+
   std::vector<Panel> panels_;
-  int64_t packedFloats_ = 0;
+  std::vector<Phase> phases_;
+  int64_t packedFloats_ = 0, runs_ = 1;
 };
 
 // Into a few planes.
@@ -198,7 +252,7 @@ class PhaseDots : public Phases {
   explicit PhaseDots(const Conv& conv) : Phases(conv, true) {
     ForPhases([&](const AxisPhase& row, const AxisPhase& column) {
       weights_.push_back(packedFloats_);
-      taps_.push_back(TapsOf(row, column, 0, in_.blocks));
+      taps_.push_back(TapsOf(row, column, in_.blocks));
       packedFloats_ += static_cast<int64_t>(taps_.back().size()) * kBlock * out_.c;
     });
   }
@@ -217,27 +271,31 @@ class PhaseDots : public Phases {
     });
   }
 
-  void RunRows(Range rows, const float* packed, const float* in, const float* residual, float* out) const override {
-    DotsArgs args = DotsArgsOf(conv_, packed);
-    args.inPixel = kBlock;
-    args.outPixel = conv_.stride[1];
-    // All phases of some pixels, since they read the same.
-    for (int64_t x = 0; x < columns_.front().count; x += kDotPixels) {
-      for (int64_t y = rows.begin; y < rows.end; ++y) {
-        for (size_t c = 0; c < columns_.size(); ++c) {
-          const size_t phase = RowPhase(y) * columns_.size() + c;
-          const int64_t place = y * out_.w + columns_[c].first + x * args.outPixel;
-          args.in = InputOf(y, in) + x * kBlock;
-          args.taps = taps_[phase].data();
-          args.tapCount = static_cast<int64_t>(taps_[phase].size());
-          args.weights = packed + weights_[phase];
-          args.residual = residual ? residual + place : nullptr;
-          args.out = out + place;
-          args.pixels = std::min(kDotPixels, columns_[c].count - x);
-          conv_.table.Dots(args);
+  void RunPadded(Team& team, const float* packed, const float* in, const float* residual, float* out) const override {
+    const int64_t tasks = std::min(out_.h, conv_.wantedTasks);
+    team.Run(tasks, [&](int64_t task, int) {
+      const Range rows = Share(out_.h, tasks, task);
+      DotsArgs args = DotsArgsOf(conv_, packed);
+      args.inPixel = kBlock;
+      args.outPixel = columnStep_;
+      // All phases of some pixels, since they read the same.
+      for (int64_t x = 0; x < columns_.front().count; x += kDotPixels) {
+        for (int64_t y = rows.begin; y < rows.end; ++y) {
+          for (size_t c = 0; c < columns_.size(); ++c) {
+            const size_t phase = static_cast<size_t>(y % rowStep_) * columns_.size() + c;
+            const int64_t place = y * out_.w + columns_[c].first + x * args.outPixel;
+            args.in = in + y / rowStep_ * line() + x * kBlock;
+            args.taps = taps_[phase].data();
+            args.tapCount = static_cast<int64_t>(taps_[phase].size());
+            args.weights = packed + weights_[phase];
+            args.residual = residual ? residual + place : nullptr;
+            args.out = out + place;
+            args.pixels = std::min(kDotPixels, columns_[c].count - x);
+            conv_.table.Dots(args);
+          }
         }
       }
-    }
+    });
   }
 
  private:

@@ -116,6 +116,25 @@ const cases: Case[] = [
       F.leakyRelu(F.convTranspose2d(x, w, { bias, ...(options as object) }), 0.5),
     exact: true,
   })),
+  ...(
+    [
+      // One pixel; one row or column; rows too short for tiles, and long ones; groups; outputs that are no sums.
+      [[1, 20, 1, 1], [20, 40, 4, 4], {}],
+      [[2, 9, 1, 1], [9, 24, 5, 3], { stride: 2, padding: 1, dilation: [1, 2], outputPadding: 1 }],
+      [[1, 9, 1, 7], [9, 12, 3, 3], { stride: 2, padding: 1, outputPadding: 1 }],
+      [[1, 9, 21, 1], [9, 12, 4, 3], { stride: [3, 2], padding: [2, 0] }],
+      [[1, 40, 4, 5], [40, 24, 4, 4], { stride: 2, padding: 1 }],
+      [[1, 16, 9, 37], [16, 41, 3, 3], { stride: 2, padding: 1, outputPadding: 1 }],
+      [[1, 32, 5, 33], [32, 16, 3, 3], { stride: [1, 2], padding: [1, 0], groups: 2 }],
+      [[1, 16, 3, 40], [16, 8, 2, 2], { stride: 3 }],
+      [[1, 16, 5, 6], [16, 8, 3, 3], { stride: 2, dilation: 3, padding: 2 }],
+    ] as const
+  ).map(([x, w, options]) => ({
+    name: `convTranspose2d (${x}) by (${w}) ${JSON.stringify(options)}`,
+    inputs: [[...x], [...w]],
+    run: (a: Tensor, b: Tensor) => F.relu(F.convTranspose2d(a, b, options as object)),
+    exact: true,
+  })),
   ...[3, 4, 9].map((more) => ({
     name: `a skip connection that gets ${more} channels more`,
     inputs: [
