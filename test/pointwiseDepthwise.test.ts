@@ -10,7 +10,15 @@ import { expectClose, magnitude } from "./support/compare.js";
 
 const relu6 = (x: Tensor) => F.relu6(x);
 
-const cases = [
+interface Joined {
+  name: string;
+  x: number[];
+  between: number;
+  kernel?: number;
+  options?: F.ConvOptions;
+  after?: (x: Tensor) => Tensor;
+}
+const cases: Joined[] = [
   { name: "one run of rows, panels of all sizes", x: [1, 16, 9, 11], between: 72 },
   {
     name: "a batch, stride 2",
@@ -27,11 +35,11 @@ const cases = [
     after: F.hardswish,
   },
   {
-    name: "7x7 with stride 2",
+    name: "7x7",
     x: [1, 16, 15, 14],
     between: 40,
     kernel: 7,
-    options: { stride: 2, padding: 3 },
+    options: { padding: 3 },
     after: relu6,
   },
   {
@@ -89,7 +97,7 @@ const apart = [
 ];
 
 describe.each(nativeIsas().filter(({ available }) => available))("native:$isa", ({ isa }) => {
-  const network = (c: (typeof cases)[number], activations = [relu6, c.after ?? F.relu]) => {
+  const network = (c: Joined, activations = [relu6, c.after ?? F.relu]) => {
     const { x, between, kernel = 3, options } = c;
     const input = Tensor.randn(x, { seed: 1 });
     const shapes = [
@@ -133,6 +141,16 @@ describe.each(nativeIsas().filter(({ available }) => available))("native:$isa", 
     expect(step?.algorithm).toBe("pointwise, depthwise");
     expect(step?.declined).toBe("an activation in a pass of its own");
     expectClose(outputs[0], expected, { rtol: 1e-4, atol: 1e-4 }, magnitude(expected));
+  });
+
+  it("one after the other: a kernel that reads a copy of the image, with its padding", () => {
+    const options = { stride: 2, padding: 3 };
+    const { input, run } = network({ ...cases[0], kernel: 7, options });
+    const { expected, outputs, step } = results(run, input);
+    expect(step?.algorithm).toBe("pointwise, depthwise");
+    expect(step?.declined).toBe("by algorithms that know no parts");
+    expectClose(outputs[0], expected, { rtol: 1e-4, atol: 1e-4 }, magnitude(expected));
+    expect(outputs[1].data).toEqual(outputs[0].data);
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])("%s stays where it belongs", (value) => {
