@@ -23,16 +23,21 @@ template <int kBegin, int kEnd, typename F>
   }
 }
 
-// What the columns of the kernel read of a row. With a stride of 2 two vectors give the even pixels and the odd ones; the columns after the first two are
-// those moved by lanes, so that the last lanes of a strip are no outputs. Where lanes are few, they come from vectors of their own.
-template <typename V, int kKernel, int kStride, bool kInside>
+// Which loads of a strip may reach out of the image: none; of a first strip those to the left of the kernel's middle; of a last one those to the right of
+// it; any.
+enum class Edge { kNone, kLeft, kRight, kAny };
+
+// What the columns of the kernel read of a row. With a stride of 2 two vectors give the even pixels and the odd ones. The columns after the first two come
+// from vectors of their own or, with 16 lanes, are the first two moved by lanes, so that the last lanes of a strip are no outputs.
+template <typename V, int kKernel, int kStride, Edge kEdge>
 class StripColumns {
  public:
   static constexpr int kWidth = sizeof(V) / sizeof(float);
-  // With 16 registers 5x5 has none left for it: AVX2 17 instead of 30 % of peak.
-  static constexpr bool kMoves = kStride == 2 && (kLanes > 8 || (kLanes == 8 && kKernel == 3));
+  static constexpr bool kMoves = kStride == 2 && kLanes > 8;
   static constexpr int kOutputs = kMoves ? kWidth - (kKernel - 1) / 2 : kWidth;
   static constexpr int kReach = kStride == 1 ? kWidth + kKernel - 1 : kMoves ? 2 * kWidth : 2 * kWidth + kKernel - 1;
+  // Pixels of a row before what the kernel's middle reads for the first output, and as far as what it reads for the last.
+  static constexpr int kMiddle = (kKernel - 1) / 2, kInner = (kOutputs - 1) * kStride + kMiddle + 1;
 
   // Lane 0 of column 0 is the pixel `first` of a row of so many.
   StripColumns(int64_t first, int64_t width) {
@@ -45,41 +50,59 @@ class StripColumns {
     ForEach<0, kKernel>([&](auto column) __attribute__((always_inline)) {
       constexpr int j = decltype(column)::value;
       if constexpr (kStride == 1) {
-        f(column, Pixels(row, j));
+        f(column, Pixels<j>(row));
       } else {
-        if constexpr (j == 0 || (!kMoves && j % 2 == 0)) Deinterleave(Pixels(row, j), Pixels(row, j + 1), even, odd);
+        if constexpr (kMoves && j == 0) Deinterleave(Pixels<0>(row), Pixels<1>(row), even, odd);
+        if constexpr (!kMoves && j % 2 == 0) Split(Pixels<j>(row), Pixels<j + 1>(row), even, odd);
         if constexpr (kMoves && j >= 2) f(column, Shift<j / 2>(j % 2 ? odd : even, j % 2 ? odd : even));
         else f(column, j % 2 ? odd : even);
       }
     });
   }
+  // Outputs as they lie in memory, of sums in the order of what the columns read.
+  static V Result(V sums) {
+    if constexpr (kStride == 2 && !kMoves) return Ordered(sums);
+    else return sums;
+  }
 
  private:
   static constexpr int kLoads = kStride == 1 ? kKernel : kMoves ? 2 : (kKernel + 1) / 2 * 2;
   static constexpr int At(int load) { return kStride == 1 ? load : load / 2 * 2 + load % 2 * kWidth; }
-  V Pixels(const float* row, int load) const {
-    if constexpr (kInside) return Kept(Load<V>(row + At(load)));
-    else return LoadMasked(row + At(load), masks_[load]);
+  // Whether a load may reach out of the image.
+  static constexpr bool Reaches(int load) {
+    if (kEdge == Edge::kLeft) return At(load) < kMiddle;
+    if (kEdge == Edge::kRight) return At(load) + kWidth > kInner;
+    return kEdge == Edge::kAny;
+  }
+  template <int kLoad>
+  [[gnu::always_inline]] V Pixels(const float* row) const {
+    if constexpr (Reaches(kLoad)) return LoadMasked(row + At(kLoad), masks_[kLoad]);
+    else return Kept(Load<V>(row + At(kLoad)));
   }
   Mask<V> masks_[kLoads];
 };
 
 // Output columns x .. of `planes` planes from the first on.
-template <typename V, int kKernel, int kStride, bool kInside>
+template <typename V, int kKernel, int kStride, Edge kEdge>
 void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
   static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first row of the newest");
-  using Columns = StripColumns<V, kKernel, kStride, kInside>;
+  using Columns = StripColumns<V, kKernel, kStride, kEdge>;
   constexpr int kOpen = (kKernel - 1) / kStride + 1, kTaps = kKernel * kKernel, kWidth = Columns::kWidth;
   // Larger kernels read their weights again and again.
   constexpr bool kHeld = kKernel == 3;
+  // Few outputs are open: what a row gives is added up apart, so that it need not wait for the row before.
+  constexpr bool kApart = kStride == 2 && kLanes <= 8;
   constexpr Int<1> kChecked;
   constexpr Int<0> kUnchecked;
   const int64_t first = x * kStride - args.left, top = args.begin * kStride - args.top, pixels = args.pixels, width = args.width, height = args.height;
   const int64_t written = pixels - x < Columns::kOutputs ? pixels - x : Columns::kOutputs;
   const Columns columns(first, width);
-  const float low = args.low, high = args.high;
+  const V low = Set<V>(args.low), high = Set<V>(args.high);
+  // Copies, which no store can change.
+  const int64_t begin = args.begin, stop = args.end, ahead = args.ahead;
   for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
     const float* data = args.data + p * (1 + kTaps);
+    const V bias = Set<V>(data[0]);
     V held[kHeld ? kTaps : 1];
 #pragma GCC unroll 16
     for (int t = 0; kHeld && t < kTaps; ++t) held[t] = Set<V>(data[1 + t]);
@@ -94,29 +117,38 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
     const float* end = x > 0 && x + kWidth > pixels ? out : args.whole ? args.out + args.planes * args.outPlane : args.out + p * args.outPlane + (args.end - args.begin) * pixels;
     V acc[kOpen];
 #pragma GCC unroll 8
-    for (int o = 0; o < kOpen; ++o) acc[o] = Set<V>(data[0]);
+    for (int o = 0; o < kOpen; ++o) acc[o] = bias;
     const auto take = [&](auto checked, auto kernelRow, auto place) __attribute__((always_inline)) {
       if (!decltype(checked)::value || (row >= 0 && row < height)) {
         // Output o of those that are open is in acc[(o + place) % kOpen], and takes row kRow - o * kStride of the kernel.
+        V sums[kOpen];
         columns.ForColumns(in, [&](auto column, V x) __attribute__((always_inline)) {
+          constexpr int j = decltype(column)::value;
 #pragma GCC unroll 8
           for (int o = 0; o < kOpen; ++o) {
             const int i = decltype(kernelRow)::value - o * kStride, at = (o + decltype(place)::value) % kOpen;
-            if (i >= 0 && i < kKernel) acc[at] = MulAdd(x, weight(i, decltype(column)::value), acc[at]);
+            if (i < 0 || i >= kKernel) continue;
+            if (!kApart) acc[at] = MulAdd(x, weight(i, j), acc[at]);
+            else sums[o] = j == 0 ? Mul(x, weight(i, j)) : MulAdd(x, weight(i, j), sums[o]);
           }
         });
+#pragma GCC unroll 8
+        for (int o = 0; kApart && o < kOpen; ++o) {
+          const int i = decltype(kernelRow)::value - o * kStride, at = (o + decltype(place)::value) % kOpen;
+          if (i >= 0 && i < kKernel) acc[at] = Add(acc[at], sums[o]);
+        }
       }
       ++row;
       in += width;
     };
     const auto complete = [&](auto place) __attribute__((always_inline)) {
       V& done = acc[decltype(place)::value];
-      const V result = Min(Set<V>(high), Max(Set<V>(low), done));
+      const V result = Columns::Result(Min(high, Max(low, done)));
       if (out + kWidth <= end) Store(result, out);
       else StoreFirst(result, out, written);
-      __builtin_prefetch(out + args.ahead, 1);
+      __builtin_prefetch(out + ahead, 1);
       out += pixels;
-      done = Set<V>(data[0]);
+      done = bias;
     };
     const auto rotate = [&]() __attribute__((always_inline)) {
       const V done = acc[0];
@@ -125,10 +157,10 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       acc[kOpen - 1] = done;
     };
     // The first rows complete outputs that are not asked for.
-    int64_t y = args.begin + 1 - kOpen;
-    for (; y < args.begin; ++y) {
+    int64_t y = begin + 1 - kOpen;
+    for (; y < begin; ++y) {
       take(kChecked, Int<kKernel - 1>(), Int<0>());
-      acc[0] = Set<V>(data[0]);
+      acc[0] = bias;
       rotate();
       if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
     }
@@ -139,8 +171,8 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
       ++y;
     };
-    while (y < args.end && row < 0) edge();
-    while (y + kOpen <= args.end && row + kOpen * kStride <= height) {
+    while (y < stop && row < 0) edge();
+    while (y + kOpen <= stop && row + kOpen * kStride <= height) {
       ForEach<0, kOpen>([&](auto place) __attribute__((always_inline)) {
         take(kUnchecked, Int<kKernel - 1>(), place);
         complete(place);
@@ -148,20 +180,27 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       });
       y += kOpen;
     }
-    while (y < args.end) edge();
+    while (y < stop) edge();
   }
 }
 
 template <typename V, int kKernel, int kStride>
 inline void ForStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
+  using Columns = StripColumns<V, kKernel, kStride, Edge::kAny>;
   const int64_t first = x * kStride - args.left;
-  if (first >= 0 && first + StripColumns<V, kKernel, kStride, true>::kReach <= args.width) PlaneStrip<V, kKernel, kStride, true>(args, firstPlane, planes, x);
-  else PlaneStrip<V, kKernel, kStride, false>(args, firstPlane, planes, x);
+  const bool left = first < 0, right = first + Columns::kReach > args.width;
+  if (!left && !right) return PlaneStrip<V, kKernel, kStride, Edge::kNone>(args, firstPlane, planes, x);
+  // AVX-512 masks by registers of their own.
+  if constexpr (kLanes <= 8) {
+    if (!right && first + Columns::kMiddle >= 0) return PlaneStrip<V, kKernel, kStride, Edge::kLeft>(args, firstPlane, planes, x);
+    if (!left && first + Columns::kInner <= args.width) return PlaneStrip<V, kKernel, kStride, Edge::kRight>(args, firstPlane, planes, x);
+  }
+  PlaneStrip<V, kKernel, kStride, Edge::kAny>(args, firstPlane, planes, x);
 }
 
 template <int kKernel, int kStride>
 void RunPlanes(const DepthwisePlanesArgs& args) {
-  constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, true>::kOutputs;
+  constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, Edge::kNone>::kOutputs;
   const int64_t most = 2048 / (args.height * args.width) + 1;
   for (int64_t p = 0; p < args.planes; p += most) {
     const int64_t planes = args.planes - p < most ? args.planes - p : most;
@@ -169,7 +208,7 @@ void RunPlanes(const DepthwisePlanesArgs& args) {
       const int64_t left = args.pixels - x;
       // The last strip overlaps the one before.
       if constexpr (kLanes > 8) {
-        constexpr int64_t kFew = StripColumns<Vec8, kKernel, kStride, true>::kOutputs;
+        constexpr int64_t kFew = StripColumns<Vec8, kKernel, kStride, Edge::kNone>::kOutputs;
         if (left <= kFew) {
           ForStrip<Vec8, kKernel, kStride>(args, p, planes, args.pixels < kFew ? 0 : args.pixels - kFew);
           break;

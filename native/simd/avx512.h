@@ -64,6 +64,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
   even.v = _mm512_permutex2var_ps(a.v, evens, b.v);
   odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b.v);
 }
+inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
+inline Vec Ordered(Vec a) { return a; }
 // The two 8-blocks that a Vec holds.
 inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Vec8 HighHalf(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }

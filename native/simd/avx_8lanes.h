@@ -121,6 +121,13 @@ inline void Deinterleave(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8& even, XCORR_
   odd.v = _mm256_shuffle_ps(left, right, 0xdd);
 }
 
+// As Deinterleave, without the steps that bring lanes across the halves; Ordered makes up for that.
+inline void Split(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8& even, XCORR_VEC_8& odd) {
+  even.v = _mm256_shuffle_ps(a.v, b.v, 0x88);
+  odd.v = _mm256_shuffle_ps(a.v, b.v, 0xdd);
+}
+inline XCORR_VEC_8 Ordered(XCORR_VEC_8 a) { return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a.v), 0xd8))}; }
+
 // Lane l of row r becomes lane r of row l. Inline, or the rows would go through memory.
 [[gnu::always_inline]] inline void Transpose(XCORR_VEC_8 (&r)[8]) {
   __m256 pairs[8], fours[8];

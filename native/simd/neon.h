@@ -48,6 +48,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
   even.v = vuzp1q_f32(a.v, b.v);
   odd.v = vuzp2q_f32(a.v, b.v);
 }
+inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
+inline Vec Ordered(Vec a) { return a; }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) {
   const float32x4x2_t ab = vtrnq_f32(a.v, b.v), cd = vtrnq_f32(c.v, d.v);

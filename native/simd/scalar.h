@@ -55,6 +55,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
   even = a;
   odd = b;
 }
+inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
+inline Vec Ordered(Vec a) { return a; }
 
 inline void Transpose(Vec&, Vec&, Vec&, Vec&) {}  // only vectors of four lanes have something to do
 

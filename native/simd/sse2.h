@@ -58,6 +58,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
   even.v = _mm_shuffle_ps(a.v, b.v, 0x88);
   odd.v = _mm_shuffle_ps(a.v, b.v, 0xdd);
 }
+inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
+inline Vec Ordered(Vec a) { return a; }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) { _MM_TRANSPOSE4_PS(a.v, b.v, c.v, d.v); }
 

@@ -1,4 +1,5 @@
 /** Convolutions of awkward shapes, for every algorithm. */
+import { Tensor } from "../../src/core/tensor.js";
 import * as F from "../../src/functional.js";
 import { type Case, conv, integers, testParity } from "../support/parity.js";
 
@@ -267,6 +268,27 @@ const sloped = (
     allNative: true,
   }),
 );
+// What stands after it: a factor and a summand, which make something of the zeros past the last channel.
+for (const w of [
+  [20, 12, 3, 3],
+  [12, 1, 3, 3],
+])
+  sloped.push({
+    name: `conv2d by (${w}), then prelu, a factor and a summand`,
+    inputs: [[1, 12, 9, 11], w, [w[0]], [5, w[0], 1, 1]],
+    run: (x, a, slopes, b) =>
+      F.conv2d(
+        F.add(
+          F.mul(
+            F.prelu(F.conv2d(x, a, { padding: 1, groups: 12 / w[1] }), slopes),
+            Tensor.full([], 0.5),
+          ),
+          Tensor.full([], 3),
+        ),
+        b,
+      ),
+    exact: true,
+  });
 sloped.push({
   name: "1x1, prelu, depthwise, prelu, 1x1 and a residual, prelu",
   inputs: [[1, 24, 13, 14], [40, 24, 1, 1], [40], [40, 1, 3, 3], [40], [24, 40, 1, 1], [24]],
