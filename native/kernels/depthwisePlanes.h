@@ -24,16 +24,16 @@ template <int kBegin, int kEnd, typename F>
 }
 
 // Which loads of a strip may reach out of the image: none; of a first strip those to the left of the kernel's middle; of a last one those to the right of
-// it; any.
-enum class Edge { kNone, kLeft, kRight, kAny };
+// it; any; any of a strip that is a whole row, with lanes to spare.
+enum class Edge { kNone, kLeft, kRight, kAny, kRow };
 
 // What the columns of the kernel read of a row. With a stride of 2 two vectors give the even pixels and the odd ones. The columns after the first two come
-// from vectors of their own or, with 16 lanes, are the first two moved by lanes, so that the last lanes of a strip are no outputs.
+// from vectors of their own or, with 16 lanes and of short rows, are the first two moved by lanes, so that the last lanes of a strip are no outputs.
 template <typename V, int kKernel, int kStride, Edge kEdge>
 class StripColumns {
  public:
   static constexpr int kWidth = sizeof(V) / sizeof(float);
-  static constexpr bool kMoves = kStride == 2 && kLanes > 8;
+  static constexpr bool kMoves = kStride == 2 && (kLanes > 8 || (kLanes == 8 && kKernel == 3 && kEdge == Edge::kRow));
   static constexpr int kOutputs = kMoves ? kWidth - (kKernel - 1) / 2 : kWidth;
   static constexpr int kReach = kStride == 1 ? kWidth + kKernel - 1 : kMoves ? 2 * kWidth : 2 * kWidth + kKernel - 1;
   // Pixels of a row before what the kernel's middle reads for the first output, and as far as what it reads for the last.
@@ -72,7 +72,7 @@ class StripColumns {
   static constexpr bool Reaches(int load) {
     if (kEdge == Edge::kLeft) return At(load) < kMiddle;
     if (kEdge == Edge::kRight) return At(load) + kWidth > kInner;
-    return kEdge == Edge::kAny;
+    return kEdge != Edge::kNone;
   }
   template <int kLoad>
   [[gnu::always_inline]] V Pixels(const float* row) const {
@@ -192,6 +192,8 @@ inline void ForStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_
   if (!left && !right) return PlaneStrip<V, kKernel, kStride, Edge::kNone>(args, firstPlane, planes, x);
   // AVX-512 masks by registers of their own.
   if constexpr (kLanes <= 8) {
+    using Row = StripColumns<V, kKernel, kStride, Edge::kRow>;
+    if (Row::kMoves && args.pixels <= Row::kOutputs) return PlaneStrip<V, kKernel, kStride, Row::kMoves ? Edge::kRow : Edge::kAny>(args, firstPlane, planes, x);
     if (!right && first + Columns::kMiddle >= 0) return PlaneStrip<V, kKernel, kStride, Edge::kLeft>(args, firstPlane, planes, x);
     if (!left && first + Columns::kInner <= args.width) return PlaneStrip<V, kKernel, kStride, Edge::kRight>(args, firstPlane, planes, x);
   }
