@@ -65,7 +65,7 @@ struct ConvTileArgs {
   // With an inPixel of 8 only. Earlier sums to be added, [pixel][blocks * 8]; null: none.
   const float* sums[2];
   float* poison;          // [lanes], 0 before: NaN afterwards if a sum was not finite; null: nobody asks
-  // As many tiles of as many pixels follow this one in the row; with pixels in a row and without sums.
+  // As many tiles of as many pixels follow this one in the row; with pixels in a row.
   int64_t more;
 };
 

@@ -76,6 +76,7 @@ constexpr bool kAsksAhead = kLanes >= 8;
 struct TilePlace {
   const float *in, *residual, *prefetch;
   float* out;
+  ptrdiff_t sums;  // places of earlier sums before those of the tile
 };
 
 template <int kPixels, int kBlocks, int kUnit, int kInPixel>
@@ -142,6 +143,8 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
         const float* const asked = soonIn + *soon++;
 #pragma GCC unroll 8
         for (int i = 0; i < kPixels * 8; i += 16) Prefetch(asked + i);
+        // A pixel is half a line: the last of an even number may lie in one more.
+        if constexpr (kPixels % 2 == 0) Prefetch(asked + kPixels * 8 - 1);
       }
       for (int line = args.prefetchLines; line > 0; --line, next += 16) Prefetch(next);
       const float* const a = in + *tap;
@@ -165,6 +168,7 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
   if constexpr (kInPixel == 8) {
     for (const float* sum : args.sums) {
       if (!sum) continue;
+      sum += place->sums;
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i, sum += kBlocks * 8) {
 #pragma GCC unroll 8
@@ -215,7 +219,7 @@ constexpr int64_t kActivatedPixels = 96;
 // All tiles of a row, one after another.
 template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 void RunTiles(const ConvTileArgs& args) {
-  TilePlace place = {args.in, args.residual, args.prefetch, args.out};
+  TilePlace place = {args.in, args.residual, args.prefetch, args.out, 0};
   const Activation& f = args.activation;
   const bool activates = IsRare(f);
   float* stored = args.out;
@@ -233,6 +237,7 @@ void RunTiles(const ConvTileArgs& args) {
     if (more == 0) return;
     place.in += kPixels * args.inPixel;
     place.out += kPixels * args.outPixel;
+    place.sums += kPixels * kBlocks * 8;
     if (place.residual) place.residual += kPixels * args.outPixel;
   }
 }

@@ -42,13 +42,14 @@ constexpr Product kProducts[] = {
 };
 constexpr int64_t kMultiplied = 7;
 
-// Blocks of pixels whose sums fill less than half of the second cache. More of them, down to one tile each, if the panels alone are few tasks.
+// Blocks of some 100 pairs of pixels, with AVX-512 only as many as have sums that fill less than half of the second cache: there more were no faster, while
+// with AVX2 it is better to read the sums from afar than weights more often. More of them, down to one tile each, if the panels alone are few tasks.
 struct Cut {
   int64_t blocks, pairs, panels;  // pairs: of the largest block
 };
 Cut CutPixels(const Conv& c) {
   const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, perPair = kSums * c.x.blocks / 2 * kBlock + kKept * c.table.widestBlocks * kBlock;
-  const int64_t fit = std::clamp(NearFloats() / perPair / tile, int64_t{1}, 96 / tile) * tile;
+  const int64_t near = c.table.lanes > kBlock ? std::clamp<int64_t>(NearFloats() / perPair, tile, 96) : 104, fit = near / tile * tile;
   const int64_t panels = (c.y.blocks / 2 + c.table.tileBlocks - 1) / c.table.tileBlocks, tasks = (kLeastTasks + panels - 1) / panels;
   const int64_t blocks = std::max((pairs + fit - 1) / fit, std::min(tasks, std::max<int64_t>(1, pairs / tile)));
   return {blocks, ((c.y.plane() + blocks - 1) / blocks + 1) / 2, panels};
@@ -216,17 +217,16 @@ class Strassen : public ConvStep, public ConvByParts {
         args.poison = poison;
       }
       Ahead ahead(NextWeights(p, k, packed), matrixFloats(panel), parts);
-      for (int64_t part = 0; part < parts; ++part) {
-        const Range some = Share(pixels.pairs, parts, part);
-        const int64_t begin = some.begin;
-        args.pixels = static_cast<int>(some.size());
+      ForTiles(pixels.pairs, parts, [&](int64_t begin, int64_t tilePixels, int64_t tiles) {
+        args.pixels = static_cast<int>(tilePixels);
+        args.more = tiles - 1;
         args.in = x + begin * kBlock;
         for (int i = 0; i < 2; ++i) args.sums[i] = product.added[i] == kNone ? nullptr : kept + product.added[i] * keptStep() + begin * panel.lanes();
         args.out = keeps ? kept + product.keep * keptStep() + begin * panel.lanes() : to.out + place + begin * kBlock;
         args.residual = keeps || !to.residual ? nullptr : to.residual + place + begin * kBlock;
         if (args.tapCount > 0) ahead.Next(&args);
         conv_.table.ConvTile(args);
-      }
+      });
     }
     if (!AllFinite(poison)) RunDirectly(pixels, panel, packed, in, outputs);
   }
@@ -284,8 +284,8 @@ Reason AcceptsStrassen(const Conv& c) {
   if (c.kh != 1 || c.kw != 1 || c.padding.any()) return "kernel larger than 1x1, or padding";
   if (c.groups != 1) return "groups";
   if (c.epilogue.fused.slopes) return "a slope for each channel";
-  // With two a cycle, products are as fast as the second cache brings the sums.
-  if (c.table.lanes >= kBlock && MultiplyAddsPerCycle(c.table) > 1) return "multiply-adds fast enough to wait for its sums";
+  // With two wide ones a cycle, products are as fast as the second cache brings the sums.
+  if (c.table.lanes > kBlock && MultiplyAddsPerCycle(c.table) > 1) return "multiply-adds fast enough to wait for its sums";
   if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";
   if (c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 output channels, or one pixel";
   const Cut cut = CutPixels(c);
@@ -296,9 +296,10 @@ double CostStrassen(const Conv& c) {
   const Cut cut = CutPixels(c);
   const int64_t steps = c.x.blocks / 2 * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
-  const double sums = vectors * static_cast<double>(c.x.blocks / 2) * 28, outputs = vectors * static_cast<double>(outBlocks) * 36;
-  // Smaller tiles read their weights from the second cache more often.
-  const double products = (c.table.lanes > 8 ? 1 : 1.05) * static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
+  // With half as many pixels in a tile and two multiply-adds a cycle, what is not a product weighs more.
+  const bool wide = c.table.lanes > kBlock;
+  const double sums = vectors * static_cast<double>(c.x.blocks / 2) * (wide ? 28 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
+  const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
   return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }
 
