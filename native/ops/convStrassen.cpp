@@ -42,13 +42,16 @@ constexpr Product kProducts[] = {
 };
 constexpr int64_t kMultiplied = 7;
 
+// Blocks of input channels of the first half. Of an odd number, the second has one less; it is as if that were zeros.
+int64_t HalfOf(const Conv& c) { return (c.x.blocks + 1) / 2; }
+
 // Blocks of some 100 pairs of pixels, with AVX-512 only as many as have sums that fill less than half of the second cache: there more were no faster, while
 // with AVX2 it is better to read the sums from afar than weights more often. More of them, down to one tile each, if the panels alone are few tasks.
 struct Cut {
   int64_t blocks, pairs, panels;  // pairs: of the largest block
 };
 Cut CutPixels(const Conv& c) {
-  const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, perPair = kSums * c.x.blocks / 2 * kBlock + kKept * c.table.widestBlocks * kBlock;
+  const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, perPair = kSums * HalfOf(c) * kBlock + kKept * c.table.widestBlocks * kBlock;
   const int64_t near = c.table.lanes > kBlock ? std::clamp<int64_t>(NearFloats() / perPair, tile, 96) : 104, fit = near / tile * tile;
   const int64_t panels = (c.y.blocks / 2 + c.table.tileBlocks - 1) / c.table.tileBlocks, tasks = (kLeastTasks + panels - 1) / panels;
   const int64_t blocks = std::max((pairs + fit - 1) / fit, std::min(tasks, std::max<int64_t>(1, pairs / tile)));
@@ -58,7 +61,7 @@ Cut CutPixels(const Conv& c) {
 class Strassen : public ConvStep, public ConvByParts {
  public:
   explicit Strassen(const Conv& conv)
-      : ConvStep(conv, false, Copy::kPicked), plane_(in_.plane()), inHalf_(in_.blocks / 2), outHalf_((out_.blocks + 1) / 2), steps_(inHalf_ * kBlock),
+      : ConvStep(conv, false, Copy::kPicked), plane_(in_.plane()), inHalf_(HalfOf(conv)), outHalf_((out_.blocks + 1) / 2), steps_(inHalf_ * kBlock),
         cut_(CutPixels(conv)) {
     const int64_t both = out_.blocks / 2;
     // Of an odd number of panels, the one in the middle in halves, where these are as fast: two threads then have as much to do.
@@ -70,6 +73,7 @@ class Strassen : public ConvStep, public ConvByParts {
     if (both < outHalf_) AddPanel(both, 1, false);
     for (int64_t c = 0; c < in_.blocks; ++c) inputTaps_.push_back(c * plane_ * kBlock);
     for (int64_t c = 0; c < inHalf_; ++c) sumTaps_.push_back(c * cut_.pairs * kBlock);
+    if (in_.blocks % 2 != 0) zeros_.resize(static_cast<size_t>(cut_.pairs * kBlock));
   }
 
   const ConvByParts* byParts() const override { return this; }
@@ -185,8 +189,10 @@ class Strassen : public ConvStep, public ConvByParts {
     const int64_t first = pixels.first * kBlock, second = pixels.second * kBlock;
     for (int64_t c = channelBlocks.begin; c < channelBlocks.end; ++c) {
       const float* a = in + inputTaps_[static_cast<size_t>(c)];
-      const float* b = in + inputTaps_[static_cast<size_t>(inHalf_ + c)];
-      conv_.table.StrassenInput({{{a + first, b + first}, {a + second, b + second}}, pixels.pairs, sums + sumTaps_[static_cast<size_t>(c)], sumStep()});
+      const bool has = inHalf_ + c < in_.blocks;
+      const float* b = has ? in + inputTaps_[static_cast<size_t>(inHalf_ + c)] : nullptr;
+      const float *b1 = has ? b + first : zeros_.data(), *b2 = has ? b + second : zeros_.data();
+      conv_.table.StrassenInput({{{a + first, b1}, {a + second, b2}}, pixels.pairs, sums + sumTaps_[static_cast<size_t>(c)], sumStep()});
     }
   }
 
@@ -204,7 +210,7 @@ class Strassen : public ConvStep, public ConvByParts {
       const float* x = in;
       if (product.factor >= kS1) x = sums + (product.factor - kS1) * sumStep();
       else if (product.factor != kNone) x = in + (product.factor % 2 * inHalf_ * plane_ + (product.factor < kX21 ? pixels.first : pixels.second)) * kBlock;
-      SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), product.factor == kNone ? 0 : inHalf_);
+      SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), product.factor == kNone ? 0 : product.factor == kX12 || product.factor == kX22 ? in_.blocks - inHalf_ : inHalf_);
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
       const bool keeps = product.keep != kNone;
       const Outputs& to = outputs[product.outs];
@@ -274,6 +280,7 @@ class Strassen : public ConvStep, public ConvByParts {
   int64_t packedFloats_ = 0;
   std::vector<Panel> panels_;
   std::vector<ptrdiff_t> inputTaps_, sumTaps_;
+  std::vector<float> zeros_;  // the pixels of a block that is not there
 };
 
 }  // namespace
@@ -286,19 +293,18 @@ Reason AcceptsStrassen(const Conv& c) {
   if (c.epilogue.fused.slopes) return "a slope for each channel";
   // With two wide ones a cycle, products are as fast as the second cache brings the sums.
   if (c.table.lanes > kBlock && MultiplyAddsPerCycle(c.table) > 1) return "multiply-adds fast enough to wait for its sums";
-  if (c.x.blocks % 2 != 0) return "an odd number of blocks of 8 input channels";
-  if (c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 output channels, or one pixel";
+  if (c.x.blocks < 2 || c.y.blocks < 2 || c.y.plane() < 2) return "fewer than 9 channels, or one pixel";
   const Cut cut = CutPixels(c);
   return cut.blocks * cut.panels < kLeastTasks ? "too few tasks" : "";
 }
 
 double CostStrassen(const Conv& c) {
   const Cut cut = CutPixels(c);
-  const int64_t steps = c.x.blocks / 2 * kBlock, outBlocks = (c.y.blocks + 1) / 2;
+  const int64_t steps = HalfOf(c) * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
   // With half as many pixels in a tile and two multiply-adds a cycle, what is not a product weighs more.
   const bool wide = c.table.lanes > kBlock;
-  const double sums = vectors * static_cast<double>(c.x.blocks / 2) * (wide ? 28 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
+  const double sums = vectors * static_cast<double>(HalfOf(c)) * (wide ? 28 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
   const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
   return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }

@@ -228,6 +228,7 @@ for (const { isa, available } of nativeIsas()) {
 
     it.skipIf(!available || leavesStrassen(isa)).each([
       { name: "odd numbers of pixels and of blocks", shape: [1, 512, 13, 13], outs: 1000 },
+      { name: "an odd number of blocks of inputs", shape: [1, 515, 14, 13], outs: 500 },
       { name: "stride", shape: [1, 512, 27, 29], outs: 1024, options: { stride: 2 } },
       { name: "batch, few outputs", shape: [2, 1024, 20, 14], outs: 512 },
       { name: "many blocks of pixels", shape: [1, 512, 41, 41], outs: 512 },
