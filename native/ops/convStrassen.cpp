@@ -98,7 +98,7 @@ class Strassen : public ConvStep, public ConvByParts {
     const Panel& panel = panels_[static_cast<size_t>(part)];
     float* const first = out.at - panel.firstBlock * out.block;
     const Outputs outputs[2] = {{first, nullptr, out.block}, {first + panel.blocks * out.block, nullptr, out.block}};
-    for (int64_t block = 0; block < cut_.blocks; ++block) Multiply(block, part, packed, in, shared + block * sumFloats(), own, outputs);
+    for (int64_t block = 0; block < cut_.blocks; ++block) Multiply(PixelsOf(block), part, packed, in, shared + block * sumFloats(), own, outputs);
   }
 
  protected:
@@ -133,15 +133,17 @@ class Strassen : public ConvStep, public ConvByParts {
       team.Run(cut_.blocks, [&](int64_t block, int) {
         float* sums = ThreadScratch(static_cast<size_t>(sumFloats() + keptFloats()));
         Sum(block, {0, inHalf_}, in, sums);
-        for (int64_t p = 0; p < panels; ++p) Multiply(block, p, packed, in, sums, sums + sumFloats(), outputs);
+        for (int64_t p = 0; p < panels; ++p) Multiply(PixelsOf(block), p, packed, in, sums, sums + sumFloats(), outputs);
       });
       return;
     }
     PrepareParts(team, in, work);
     // All blocks of a panel one after another, so that its weights are read from afar once.
-    team.Run(panels * cut_.blocks, [&](int64_t task, int) {
-      const int64_t p = task / cut_.blocks, block = task % cut_.blocks;
-      Multiply(block, p, packed, in, work + block * sumFloats(), ThreadScratch(static_cast<size_t>(keptFloats())), outputs);
+    const int64_t parts = PartsOfBlock();
+    team.Run(panels * cut_.blocks * parts, [&](int64_t task, int) {
+      const int64_t p = task / parts / cut_.blocks, block = task / parts % cut_.blocks;
+      const Pixels pixels = PixelsOf(block).Part(parts, task % parts);
+      Multiply(pixels, p, packed, in, work + block * sumFloats(), ThreadScratch(static_cast<size_t>(keptFloats())), outputs);
     });
   }
 
@@ -168,14 +170,25 @@ class Strassen : public ConvStep, public ConvByParts {
     int64_t block;
   };
 
-  // Pixels of a block: `pairs` from `first` on, and as many from `second` on. Of an odd number, the one in the middle is both.
+  // Pixels of a block, or some of them: `pairs` from `first` on, and as many from `second` on; sumAt: before theirs, the block has so many sums. Of an odd
+  // number of pixels, the one in the middle is both.
   struct Pixels {
-    int64_t first, second, pairs;
+    int64_t first, second, pairs, sumAt;
+    Pixels Part(int64_t parts, int64_t part) const {
+      const Range some = Share(pairs, parts, part);
+      return {first + some.begin, second + some.begin, some.size(), some.begin * kBlock};
+    }
   };
   Pixels PixelsOf(int64_t block) const {
     const Range all = Share(plane_, cut_.blocks, block);
     const int64_t pairs = (all.size() + 1) / 2;
-    return {all.begin, all.end - pairs, pairs};
+    return {all.begin, all.end - pairs, pairs, 0};
+  }
+  // More tasks for many threads. What is a pair stays one, whatever their number, and so do the results; a pixel that is in two belongs to one part.
+  int64_t PartsOfBlock() const {
+    const int64_t tasks = static_cast<int64_t>(panels_.size()) * cut_.blocks;
+    if (plane_ % (2 * cut_.blocks) != 0) return 1;
+    return std::clamp<int64_t>(conv_.wantedTasks / (2 * tasks), 1, std::max<int64_t>(1, cut_.pairs / conv_.table.tilePixels));
   }
 
   bool fused() const { return cut_.blocks >= kLeastTasks; }
@@ -196,10 +209,9 @@ class Strassen : public ConvStep, public ConvByParts {
     }
   }
 
-  // One panel of a block.
-  void Multiply(int64_t block, int64_t p, const float* packed, const float* in, const float* sums, float* kept, const Outputs (&outputs)[2]) const {
+  // One panel of pixels of a block, which has these sums.
+  void Multiply(const Pixels& pixels, int64_t p, const float* packed, const float* in, const float* sums, float* kept, const Outputs (&outputs)[2]) const {
     static const float kZeros[64] = {};
-    const Pixels pixels = PixelsOf(block);
     const Panel& panel = panels_[static_cast<size_t>(p)];
     const int64_t parts = TilesOf(conv_.table, panel.blocks, pixels.pairs);
     float poison[16] = {};
@@ -208,7 +220,7 @@ class Strassen : public ConvStep, public ConvByParts {
       if (product.outs == 1 && !panel.both) break;
       ConvTileArgs args = TileArgs(panel);
       const float* x = in;
-      if (product.factor >= kS1) x = sums + (product.factor - kS1) * sumStep();
+      if (product.factor >= kS1) x = sums + (product.factor - kS1) * sumStep() + pixels.sumAt;
       else if (product.factor != kNone) x = in + (product.factor % 2 * inHalf_ * plane_ + (product.factor < kX21 ? pixels.first : pixels.second)) * kBlock;
       SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), product.factor == kNone ? 0 : product.factor == kX12 || product.factor == kX22 ? in_.blocks - inHalf_ : inHalf_);
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
@@ -259,18 +271,20 @@ class Strassen : public ConvStep, public ConvByParts {
     args.outPixel = kBlock;
     SetTaps(&args, inputTaps_.data(), in_.blocks);
     args.activation = conv_.epilogue.fused;
-    const int64_t end = pixels.second + pixels.pairs, most = conv_.table.TilePixels(args.blocks);
+    const int64_t most = conv_.table.TilePixels(args.blocks);
     for (int half = 0; half < (panel.both ? 2 : 1); ++half) {
       args.weights = packed + panel.weights + (half == 0 ? kW11 : kW12) * matrixFloats(panel);
       args.bias = packed + panel.bias + half * panel.lanes();
       args.outBlock = outputs[half].block;
-      for (int64_t x = pixels.first; x < end; x += args.pixels) {
-        const int64_t at = panel.firstBlock * args.outBlock + x * kBlock;
-        args.pixels = static_cast<int>(std::min(most, end - x));
-        args.in = in + x * kBlock;
-        args.out = outputs[half].out + at;
-        args.residual = outputs[half].residual ? outputs[half].residual + at : nullptr;
-        conv_.table.ConvTile(args);
+      for (int64_t begin : {pixels.first, pixels.second}) {
+        for (int64_t x = begin, end = begin + pixels.pairs; x < end; x += args.pixels) {
+          const int64_t at = panel.firstBlock * args.outBlock + x * kBlock;
+          args.pixels = static_cast<int>(std::min(most, end - x));
+          args.in = in + x * kBlock;
+          args.out = outputs[half].out + at;
+          args.residual = outputs[half].residual ? outputs[half].residual + at : nullptr;
+          conv_.table.ConvTile(args);
+        }
       }
     }
   }

@@ -205,6 +205,8 @@ for (const { isa, available } of nativeIsas()) {
         [[1, 40, 33, 34], [40, 1, 3, 3], { padding: 1, groups: 40 }],
         [[1, 64, 20, 20], [64, 4, 3, 3], { padding: 1, groups: 16 }],
         [[1, 1, 90, 91], [1, 1, 7, 7], { padding: 3 }],
+        [[1, 512, 14, 14], [256, 512, 1, 1], {}],
+        [[1, 512, 13, 13], [256, 512, 1, 1], {}],
       ] as const) {
         const [x, w] = [Tensor.randn(shape, { seed: 1 }), Tensor.randn(kernel, { seed: 2 })];
         // Behind a pool, which runs on blocks, as in a network; and alone.
@@ -229,19 +231,20 @@ for (const { isa, available } of nativeIsas()) {
     it.skipIf(!available || leavesStrassen(isa)).each([
       { name: "odd numbers of pixels and of blocks", shape: [1, 512, 13, 13], outs: 1000 },
       { name: "an odd number of blocks of inputs", shape: [1, 515, 14, 13], outs: 500 },
+      { name: "many threads", shape: [1, 512, 14, 14], outs: 256, threads: 16 },
       { name: "stride", shape: [1, 512, 27, 29], outs: 1024, options: { stride: 2 } },
       { name: "batch, few outputs", shape: [2, 1024, 20, 14], outs: 512 },
       { name: "many blocks of pixels", shape: [1, 512, 41, 41], outs: 512 },
     ])(
       "Strassen's sums of integers are exact; what is not finite stays in its pixel: $name",
-      ({ shape, outs, options }) => {
+      ({ shape, outs, options, threads = 1 }) => {
         const [, channels, , width] = shape as [number, number, number, number];
         const x = integers(shape, 1);
         const w = integers([outs, channels, 1, 1], 2);
         const bias = integers([outs], 3);
         const run = (t: Tensor) => F.relu(F.conv2d(t, w, { bias, ...options }));
         const nets = (["auto", "off"] as const).map((winograd) =>
-          compile(run, x, { backend: "native", isa, threads: 1, winograd }),
+          compile(run, x, { backend: "native", isa, threads, winograd }),
         );
         const [strassen, directly] = nets as [(typeof nets)[0], (typeof nets)[0]];
         const steps = strassen.explain({ input: x }).steps;
