@@ -88,7 +88,7 @@ class Strassen : public ConvStep, public ConvByParts {
   int64_t sharedFloats() const override { return cut_.blocks * sumFloats(); }
   int64_t ownFloats() const override { return keptFloats(); }
   void PrepareParts(Team& team, const float* in, float* shared) const override {
-    const int64_t inputParts = std::min<int64_t>(inHalf_, kLeastTasks);
+    const int64_t inputParts = std::min(inHalf_, conv_.wantedTasks);
     team.Run(cut_.blocks * inputParts, [&](int64_t task, int) {
       const int64_t block = task / inputParts, part = task % inputParts;
       Sum(block, Share(inHalf_, inputParts, part), in, shared + block * sumFloats());
