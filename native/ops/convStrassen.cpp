@@ -222,7 +222,9 @@ class Strassen : public ConvStep, public ConvByParts {
       const float* x = in;
       if (product.factor >= kS1) x = sums + (product.factor - kS1) * sumStep() + pixels.sumAt;
       else if (product.factor != kNone) x = in + (product.factor % 2 * inHalf_ * plane_ + (product.factor < kX21 ? pixels.first : pixels.second)) * kBlock;
-      SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), product.factor == kNone ? 0 : product.factor == kX12 || product.factor == kX22 ? in_.blocks - inHalf_ : inHalf_);
+      const bool ofSecond = product.factor == kX12 || product.factor == kX22;
+      const int64_t blocks = product.factor == kNone ? 0 : ofSecond ? in_.blocks - inHalf_ : inHalf_;
+      SetTaps(&args, product.factor < kS1 ? inputTaps_.data() : sumTaps_.data(), blocks);
       args.weights = packed + panel.weights + product.matrix * matrixFloats(panel);
       const bool keeps = product.keep != kNone;
       const Outputs& to = outputs[product.outs];
