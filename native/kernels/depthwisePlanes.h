@@ -193,7 +193,9 @@ inline void ForStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_
   // AVX-512 masks by registers of their own.
   if constexpr (kLanes <= 8) {
     using Row = StripColumns<V, kKernel, kStride, Edge::kRow>;
-    if (Row::kMoves && args.pixels <= Row::kOutputs) return PlaneStrip<V, kKernel, kStride, Row::kMoves ? Edge::kRow : Edge::kAny>(args, firstPlane, planes, x);
+    if constexpr (Row::kMoves) {
+      if (args.pixels <= Row::kOutputs) return PlaneStrip<V, kKernel, kStride, Edge::kRow>(args, firstPlane, planes, x);
+    }
     if (!right && first + Columns::kMiddle >= 0) return PlaneStrip<V, kKernel, kStride, Edge::kLeft>(args, firstPlane, planes, x);
     if (!left && first + Columns::kInner <= args.width) return PlaneStrip<V, kKernel, kStride, Edge::kRight>(args, firstPlane, planes, x);
   }

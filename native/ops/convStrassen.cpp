@@ -45,8 +45,8 @@ constexpr int64_t kMultiplied = 7;
 // Blocks of input channels of the first half. Of an odd number, the second has one less; it is as if that were zeros.
 int64_t HalfOf(const Conv& c) { return (c.x.blocks + 1) / 2; }
 
-// Blocks of some 100 pairs of pixels, with AVX-512 only as many as have sums that fill less than half of the second cache: there more were no faster, while
-// with AVX2 it is better to read the sums from afar than weights more often. More of them, down to one tile each, if the panels alone are few tasks.
+// Blocks of some 100 pairs of pixels: with AVX2 it is better to read their sums from afar than weights more often. With AVX-512, where that has not been
+// measured, as many as have sums that fill less than half of the second cache. More blocks, down to one tile each, if the panels alone are few tasks.
 struct Cut {
   int64_t blocks, pairs, panels;  // pairs: of the largest block
 };
@@ -318,7 +318,7 @@ double CostStrassen(const Conv& c) {
   const Cut cut = CutPixels(c);
   const int64_t steps = HalfOf(c) * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
-  // With half as many pixels in a tile and two multiply-adds a cycle, what is not a product weighs more.
+  // With half as many pixels in a tile and two multiply-adds a cycle, what is not a product weighs more (measured with AVX2; assumed with less).
   const bool wide = c.table.lanes > kBlock;
   const double sums = vectors * static_cast<double>(HalfOf(c)) * (wide ? 28 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
   const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
