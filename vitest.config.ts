@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 
 const src = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url));
 
+const timed = "test/examples.test.ts";
+
 export default defineConfig({
   resolve: {
     // Tests and examples import the package by its public names and run on the sources.
@@ -14,6 +16,25 @@ export default defineConfig({
       },
     ],
   },
-  // Vitest would leave one core to itself, which of two is half.
-  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000, maxWorkers: "100%" },
+  test: {
+    testTimeout: 60_000,
+    // Vitest would leave one core to itself, which of two is half.
+    maxWorkers: "100%",
+    projects: [
+      // An example says how long it may take: it has the machine for itself.
+      {
+        extends: true,
+        test: { name: "timed", include: [timed], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: "all",
+          include: ["test/**/*.test.ts"],
+          exclude: [timed],
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
 });

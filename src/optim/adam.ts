@@ -48,13 +48,16 @@ export class Adam extends Optimizer {
     const [b1, b2] = this.betas;
     const [mean, square] = [memory("mean"), memory("square")];
     // The means start at 0: early ones are too small by these factors.
-    const [c1, c2] = [1 - b1 ** step, Math.sqrt(1 - b2 ** step)];
+    const [rate, scale] = [lr / (1 - b1 ** step), 1 / Math.sqrt(1 - b2 ** step)];
+    const [n1, n2] = [1 - b1, 1 - b2];
+    // The decay of the weights: on their own, or as a part of the gradient.
+    const [keep, decay] = decoupled ? [1 - lr * weightDecay, 0] : [1, weightDecay];
     for (let i = 0; i < p.length; i++) {
-      if (decoupled) p[i] -= lr * weightDecay * p[i];
-      const g = decoupled ? gradient[i] : gradient[i] + weightDecay * p[i];
-      mean[i] = b1 * mean[i] + (1 - b1) * g;
-      square[i] = b2 * square[i] + (1 - b2) * g * g;
-      p[i] -= ((lr / c1) * mean[i]) / (Math.sqrt(square[i]) / c2 + eps);
+      const w = keep * p[i];
+      const g = gradient[i] + decay * w;
+      mean[i] = b1 * mean[i] + n1 * g;
+      square[i] = b2 * square[i] + n2 * g * g;
+      p[i] = w - (rate * mean[i]) / (scale * Math.sqrt(square[i]) + eps);
     }
   }
 }
