@@ -88,6 +88,14 @@ struct PlanesTileArgs {
   int64_t more;  // as many tiles of as many vectors follow, each with its places behind those of the one before
 };
 
+// step * count pixels of a row, by phases:  out[p * outPhase + i] = in[i * step + p]
+struct PhasesArgs {
+  const float* in;
+  int64_t step, count;
+  float* out;
+  ptrdiff_t outPhase;
+};
+
 // The same of a 1x1 kernel: `outs` output channels times `vecs` vectors of pixels in a row, of input channels inStep apart.
 //
 //   out[o * outPlane + i] = activation(bias[o] + sum over c of in[c * inStep + i] * weights[c * outs + o])
@@ -178,20 +186,22 @@ struct LanewiseArgs {
   Activation activation;
 };
 
-// Output rows begin .. end - 1 of a depthwise convolution of `planes` planes, `kernel` x `kernel`, without a dilation.
+// Output rows begin .. end - 1 of a depthwise convolution of `planes` planes, `kernel` x `kernel`.
 //
-//   out[y - begin][x] = activation(bias + sum over i, j of in[y * stride + i - top][x * stride + j - left] * weights[i][j])
+//   out[y - begin][x] = activation(bias + sum over i, j of in[y * stride + i - top][x * stride + j * dilation - left] * weights[i][j])
 //
 // Rows and columns of the input outside of the image count as 0 and are not read.
 struct DepthwisePlanesArgs {
   const float* in;  // the first plane
   int64_t height, width;
+  ptrdiff_t inRow, inPlane;  // from a row to the next, from a plane to the next
   int64_t top, left;
   int kernel;         // 3 or 5; or 7, with a stride of 1
   int stride;         // 1 or 2
+  int64_t dilation;   // of columns: more than 1 with 3x3 and a stride of 1 only. That of rows is one of inRow and outRow.
   const float* data;  // per plane: bias, weights
   float* out;         // row `begin` of the first plane
-  ptrdiff_t outPlane;
+  ptrdiff_t outRow, outPlane;
   int64_t pixels;     // of an output row
   int64_t begin, end;
   int64_t planes;

@@ -5,7 +5,7 @@
 //
 //   for row i:  for column j of the kernel:  x = row i's pixels at j ...;  for output y with i in its window:  acc[y] += x * weights[i's place in it][j]
 //
-// Rows outside of the image are left out, columns outside are masked. A 3x3 kernel does 9 multiply-adds on 3 loads, with its weights in registers.
+// With dilation, columns of the kernel read that many pixels apart, and the image is some of the rows of a larger one. Rows outside of the image are left out, columns outside are masked. A 3x3 kernel does 9 multiply-adds on 3 loads, with its weights in registers.
 #pragma once
 
 namespace xcorr::XCORR_ISA {
@@ -29,20 +29,24 @@ enum class Edge { kNone, kLeft, kRight, kAny, kRow };
 
 // What the columns of the kernel read of a row. With a stride of 2 two vectors give the even pixels and the odd ones. The columns after the first two come
 // from vectors of their own or, with 16 lanes and of short rows, are the first two moved by lanes, so that the last lanes of a strip are no outputs.
-template <typename V, int kKernel, int kStride, Edge kEdge>
+template <typename V, int kKernel, int kStride, Edge kEdge, bool kDilated>
 class StripColumns {
  public:
   static constexpr int kWidth = sizeof(V) / sizeof(float);
   static constexpr bool kMoves = kStride == 2 && (kLanes > 8 || (kLanes == 8 && kKernel == 3 && kEdge == Edge::kRow));
   static constexpr int kOutputs = kMoves ? kWidth - (kKernel - 1) / 2 : kWidth;
-  static constexpr int kReach = kStride == 1 ? kWidth + kKernel - 1 : kMoves ? 2 * kWidth : 2 * kWidth + kKernel - 1;
-  // Pixels of a row before what the kernel's middle reads for the first output, and as far as what it reads for the last.
-  static constexpr int kMiddle = (kKernel - 1) / 2, kInner = (kOutputs - 1) * kStride + kMiddle + 1;
+  static_assert(!kDilated || kStride == 1);
 
   // Lane 0 of column 0 is the pixel `first` of a row of so many.
-  StripColumns(int64_t first, int64_t width) {
-    for (int k = 0; k < kLoads; ++k) masks_[k] = MakeMask<V>(-(first + At(k)), width - (first + At(k)));
+  StripColumns(int64_t first, int64_t width, int64_t dilation) : dilation_(dilation) {
+    for (int k = 0; k < kLoads; ++k) masks_[k] = MakeMask<V>(-(first + Place(k)), width - (first + Place(k)));
   }
+  // How many pixels of a row all columns read.
+  static int64_t Reach(int64_t dilation) { return kStride == 1 ? kWidth + (kKernel - 1) * dilation : kMoves ? 2 * kWidth : 2 * kWidth + kKernel - 1; }
+  // Those before what the kernel's middle reads for the first output, and as far as what it reads for the last.
+  static int64_t Middle(int64_t dilation) { return kMiddle * dilation; }
+  static int64_t Inner(int64_t dilation) { return (kOutputs - 1) * kStride + kMiddle * dilation + 1; }
+
   // Calls f(Int<j>(), what column j reads) for all columns. row: from the pixel `first` on.
   template <typename F>
   [[gnu::always_inline]] void ForColumns(const float* row, const F& f) const {
@@ -66,8 +70,11 @@ class StripColumns {
   }
 
  private:
+  static constexpr int kMiddle = (kKernel - 1) / 2, kInner = (kOutputs - 1) * kStride + kMiddle + 1;
   static constexpr int kLoads = kStride == 1 ? kKernel : kMoves ? 2 : (kKernel + 1) / 2 * 2;
+  // Where a load begins, without dilation.
   static constexpr int At(int load) { return kStride == 1 ? load : load / 2 * 2 + load % 2 * kWidth; }
+  int64_t Place(int load) const { return kDilated ? load * dilation_ : At(load); }
   // Whether a load may reach out of the image.
   static constexpr bool Reaches(int load) {
     if (kEdge == Edge::kLeft) return At(load) < kMiddle;
@@ -76,17 +83,18 @@ class StripColumns {
   }
   template <int kLoad>
   [[gnu::always_inline]] V Pixels(const float* row) const {
-    if constexpr (Reaches(kLoad)) return LoadMasked(row + At(kLoad), masks_[kLoad]);
-    else return Kept(Load<V>(row + At(kLoad)));
+    if constexpr (Reaches(kLoad)) return LoadMasked(row + Place(kLoad), masks_[kLoad]);
+    else return Kept(Load<V>(row + Place(kLoad)));
   }
+  int64_t dilation_;
   Mask<V> masks_[kLoads];
 };
 
 // Output columns x .. of `planes` planes from the first on.
-template <typename V, int kKernel, int kStride, Edge kEdge>
+template <typename V, int kKernel, int kStride, Edge kEdge, bool kDilated>
 void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
   static_assert((kKernel - 1) % kStride == 0, "an output is complete after the first row of the newest");
-  using Columns = StripColumns<V, kKernel, kStride, kEdge>;
+  using Columns = StripColumns<V, kKernel, kStride, kEdge, kDilated>;
   constexpr int kOpen = (kKernel - 1) / kStride + 1, kTaps = kKernel * kKernel, kWidth = Columns::kWidth;
   // Larger kernels read their weights again and again.
   constexpr bool kHeld = kKernel == 3;
@@ -96,10 +104,10 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
   constexpr Int<0> kUnchecked;
   const int64_t first = x * kStride - args.left, top = args.begin * kStride - args.top, pixels = args.pixels, width = args.width, height = args.height;
   const int64_t written = pixels - x < Columns::kOutputs ? pixels - x : Columns::kOutputs;
-  const Columns columns(first, width);
+  const Columns columns(first, width, args.dilation);
   const V low = Set<V>(args.low), high = Set<V>(args.high);
   // Copies, which no store can change.
-  const int64_t begin = args.begin, stop = args.end, ahead = args.ahead;
+  const int64_t begin = args.begin, stop = args.end, ahead = args.ahead, inRow = args.inRow, outRow = args.outRow;
   for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
     const float* data = args.data + p * (1 + kTaps);
     const V bias = Set<V>(data[0]);
@@ -111,10 +119,13 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       else return Set<V>(data[1 + i * kKernel + j]);
     };
     int64_t row = top;
-    const float* in = args.in + (p * height + row) * width + first;
+    const float* in = args.in + p * args.inPlane + row * inRow + first;
     float* out = args.out + p * args.outPlane + x;
-    // What the first strip writes past its pixels, the next strip or row writes again; others write beyond theirs only where a later one does.
-    const float* end = x > 0 && x + kWidth > pixels ? out : args.whole ? args.out + args.planes * args.outPlane : args.out + p * args.outPlane + (args.end - args.begin) * pixels;
+    // What the first strip writes past its pixels, the next strip or row writes again, if rows lie one after another; others write beyond theirs only where a
+    // later one does.
+    const float* end = x + kWidth > pixels && (x > 0 || outRow != pixels) ? out
+                       : args.whole                                       ? args.out + args.planes * args.outPlane
+                                                                          : args.out + p * args.outPlane + (args.end - args.begin) * outRow;
     V acc[kOpen];
 #pragma GCC unroll 8
     for (int o = 0; o < kOpen; ++o) acc[o] = bias;
@@ -139,7 +150,7 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
         }
       }
       ++row;
-      in += width;
+      in += inRow;
     };
     const auto complete = [&](auto place) __attribute__((always_inline)) {
       V& done = acc[decltype(place)::value];
@@ -147,7 +158,7 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       if (out + kWidth <= end) Store(result, out);
       else StoreFirst(result, out, written);
       __builtin_prefetch(out + ahead, 1);
-      out += pixels;
+      out += outRow;
       done = bias;
     };
     const auto rotate = [&]() __attribute__((always_inline)) {
@@ -184,46 +195,47 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
   }
 }
 
-template <typename V, int kKernel, int kStride>
+template <typename V, int kKernel, int kStride, bool kDilated>
 inline void ForStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
-  using Columns = StripColumns<V, kKernel, kStride, Edge::kAny>;
-  const int64_t first = x * kStride - args.left;
-  const bool left = first < 0, right = first + Columns::kReach > args.width;
-  if (!left && !right) return PlaneStrip<V, kKernel, kStride, Edge::kNone>(args, firstPlane, planes, x);
+  using Columns = StripColumns<V, kKernel, kStride, Edge::kAny, kDilated>;
+  const int64_t first = x * kStride - args.left, dilation = args.dilation;
+  const bool left = first < 0, right = first + Columns::Reach(dilation) > args.width;
+  if (!left && !right) return PlaneStrip<V, kKernel, kStride, Edge::kNone, kDilated>(args, firstPlane, planes, x);
   // AVX-512 masks by registers of their own.
   if constexpr (kLanes <= 8) {
-    using Row = StripColumns<V, kKernel, kStride, Edge::kRow>;
+    using Row = StripColumns<V, kKernel, kStride, Edge::kRow, kDilated>;
     if constexpr (Row::kMoves) {
-      if (args.pixels <= Row::kOutputs) return PlaneStrip<V, kKernel, kStride, Edge::kRow>(args, firstPlane, planes, x);
+      if (args.pixels <= Row::kOutputs) return PlaneStrip<V, kKernel, kStride, Edge::kRow, kDilated>(args, firstPlane, planes, x);
     }
-    if (!right && first + Columns::kMiddle >= 0) return PlaneStrip<V, kKernel, kStride, Edge::kLeft>(args, firstPlane, planes, x);
-    if (!left && first + Columns::kInner <= args.width) return PlaneStrip<V, kKernel, kStride, Edge::kRight>(args, firstPlane, planes, x);
+    if (!right && first + Columns::Middle(dilation) >= 0) return PlaneStrip<V, kKernel, kStride, Edge::kLeft, kDilated>(args, firstPlane, planes, x);
+    if (!left && first + Columns::Inner(dilation) <= args.width) return PlaneStrip<V, kKernel, kStride, Edge::kRight, kDilated>(args, firstPlane, planes, x);
   }
-  PlaneStrip<V, kKernel, kStride, Edge::kAny>(args, firstPlane, planes, x);
+  PlaneStrip<V, kKernel, kStride, Edge::kAny, kDilated>(args, firstPlane, planes, x);
 }
 
-template <int kKernel, int kStride>
+template <int kKernel, int kStride, bool kDilated = false>
 void RunPlanes(const DepthwisePlanesArgs& args) {
-  constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, Edge::kNone>::kOutputs;
-  const int64_t most = 2048 / (args.height * args.width) + 1;
+  constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, Edge::kNone, kDilated>::kOutputs;
+  const int64_t pixels = args.height * args.width, most = pixels > 2048 ? 1 : 2048 / (pixels + 1) + 1;
   for (int64_t p = 0; p < args.planes; p += most) {
     const int64_t planes = args.planes - p < most ? args.planes - p : most;
     for (int64_t x = 0; x < args.pixels; x += kOutputs) {
       const int64_t left = args.pixels - x;
       // The last strip overlaps the one before.
       if constexpr (kLanes > 8) {
-        constexpr int64_t kFew = StripColumns<Vec8, kKernel, kStride, Edge::kNone>::kOutputs;
+        constexpr int64_t kFew = StripColumns<Vec8, kKernel, kStride, Edge::kNone, kDilated>::kOutputs;
         if (left <= kFew) {
-          ForStrip<Vec8, kKernel, kStride>(args, p, planes, args.pixels < kFew ? 0 : args.pixels - kFew);
+          ForStrip<Vec8, kKernel, kStride, kDilated>(args, p, planes, args.pixels < kFew ? 0 : args.pixels - kFew);
           break;
         }
       }
-      ForStrip<Vec, kKernel, kStride>(args, p, planes, left < kOutputs && x > 0 ? args.pixels - kOutputs : x);
+      ForStrip<Vec, kKernel, kStride, kDilated>(args, p, planes, left < kOutputs && x > 0 ? args.pixels - kOutputs : x);
     }
   }
 }
 
 void DepthwisePlanes(const DepthwisePlanesArgs& args) {
+  if (args.dilation > 1) return RunPlanes<3, 1, true>(args);
   switch (args.kernel * 2 + args.stride) {
     case 3 * 2 + 1: return RunPlanes<3, 1>(args);
     case 3 * 2 + 2: return RunPlanes<3, 2>(args);

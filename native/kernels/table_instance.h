@@ -12,6 +12,7 @@
 #include "lanewise.h"
 #include "layout.h"
 #include "peak.h"
+#include "phases.h"
 #include "planesRows.h"
 #include "planesTile.h"
 #include "planesProduct.h"

@@ -1,6 +1,7 @@
 // Depthwise conv2d of plain images (kernels/depthwisePlanes.h), for what comes as planes and is wanted as planes: a layer alone.
 //
-// A task is some planes, or a run of rows of one.
+// A task is some planes, or a run of rows of one. With dilation d of rows, the output's rows r, r + d, r + 2d, ... read each d-th row of the input only: the
+// kernel makes them as an image of their own, for each r.
 #include <algorithm>
 #include <cmath>
 
@@ -34,36 +35,50 @@ class DepthwisePlanes : public ConvStep {
       const Range rows = Share(out_.h, runs_, task % runs_);
       const Activation& fused = conv_.epilogue.fused;
       DepthwisePlanesArgs args = {};
-      args.in = in + first * in_.plane();
-      args.height = in_.h;
       args.width = in_.w;
-      args.top = conv_.padding.top;
+      args.inPlane = in_.plane();
       args.left = conv_.padding.left;
       args.kernel = static_cast<int>(conv_.kh);
       args.stride = static_cast<int>(conv_.stride[0]);
+      args.dilation = conv_.dilation[1];
       args.data = packed + first * (1 + taps());
-      args.out = out + first * out_.plane() + rows.begin * out_.w;
       args.outPlane = out_.plane();
       args.pixels = out_.w;
-      args.begin = rows.begin;
-      args.end = rows.end;
       args.planes = std::min(planesPerTask_, out_.c - first);
       args.whole = runs_ == 1;
       args.low = clips() ? fused.a : -INFINITY;
       args.high = clips() ? fused.b : INFINITY;
       // Results rotate through memory that no cache holds: what comes next is asked for, with small planes some of them ahead.
       args.ahead = std::max(out_.plane(), kAheadFloats);
-      conv_.table.DepthwisePlanes(args);
+      const int64_t step = conv_.dilation[0];
+      for (int64_t r = 0; r < step; ++r) RunRows(args, in + first * in_.plane(), out + first * out_.plane(), rows, r, step);
       if (fused.kind == ActivationKind::kNone || clips()) return;
-      if (!fused.slopes) return conv_.table.UnaryRun({args.out, args.out, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
+      float* made = out + first * out_.plane() + rows.begin * out_.w;
+      if (!fused.slopes) return conv_.table.UnaryRun({made, made, args.planes * rows.size() * out_.w, UnaryKind::kActivation, fused});
       for (int64_t p = 0; p < args.planes; ++p) {
-        float* plane = args.out + p * out_.plane();
+        float* plane = made + p * out_.plane();
         conv_.table.UnaryRun({plane, plane, rows.size() * out_.w, UnaryKind::kActivation, fused.Of(first + p)});
       }
     });
   }
 
  private:
+  // Rows r, r + step, r + 2 * step, ... of the output, as far as they are in `rows`; in and out: row 0 of the first plane.
+  void RunRows(DepthwisePlanesArgs args, const float* in, float* out, Range rows, int64_t r, int64_t step) const {
+    args.begin = std::max<int64_t>(0, rows.begin - r + step - 1) / step;
+    args.end = std::max<int64_t>(0, rows.end - r + step - 1) / step;
+    if (args.begin == args.end) return;
+    // The first row that they may read, and how many rows before it the first of them begins.
+    const int64_t above = conv_.padding.top - r, first = above <= 0 ? -above : (step - above % step) % step;
+    args.top = (above + first) / step;
+    args.in = in + first * in_.w;
+    args.height = (std::max<int64_t>(0, in_.h - first) + step - 1) / step;
+    args.inRow = step * in_.w;
+    args.out = out + (args.begin * step + r) * out_.w;
+    args.outRow = step * out_.w;
+    conv_.table.DepthwisePlanes(args);
+  }
+
   int64_t taps() const { return conv_.kh * conv_.kw; }
   // Limits are the kernel's; other activations go over what it has written.
   bool clips() const { return conv_.epilogue.fused.kind == ActivationKind::kClip && !conv_.epilogue.fused.affine; }
@@ -81,8 +96,8 @@ Reason AcceptsDepthwisePlanes(const Conv& c) {
   if (c.groups == 1 || c.inPerGroup != 1 || c.outPerGroup != 1) return "more than one channel per group";
   if (c.x.blocked || c.y.blocked) return "images in blocks";
   if (c.hasResidual) return "a residual";
-  if (c.dilation[0] != 1 || c.dilation[1] != 1) return "dilation";
   if (c.stride[0] != c.stride[1] || c.stride[0] > 2) return "strides other than 1 and 2";
+  if (c.dilation[0] != 1 || c.dilation[1] != 1) return c.kh == 3 && c.kw == 3 && c.stride[0] == 1 ? "" : "dilation of other than 3x3 with a stride of 1";
   return c.kh == c.kw && (c.kh == 3 || c.kh == 5 || (c.kh == 7 && c.stride[0] == 1)) ? "" : "a kernel that is not 3x3, 5x5 or, with a stride of 1, 7x7";
 }
 

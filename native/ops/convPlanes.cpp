@@ -76,22 +76,25 @@ class Planes : public ConvStep {
   void CopyPhases(const float* plane, int64_t first, int64_t rows, float* out) const {
     const int64_t step = conv_.stride[1], left = conv_.padding.left;
     if (step == 1) return CopyRows(plane, in_.h, in_.w, first, rows, left, rowFloats_, out);
-    for (int64_t y = first; y < first + rows; ++y) {
-      const bool inside = y >= 0 && y < in_.h;
-      const float* row = plane + y * in_.w;
-      for (int64_t phase = 0; phase < step; ++phase, out += phaseFloats_) {
-        // Column phase + i * step - left of the image is the i-th.
-        const int64_t begin = std::clamp<int64_t>((left - phase + step - 1) / step, 0, phaseFloats_);
-        const int64_t end = inside ? std::clamp<int64_t>((in_.w + left - phase + step - 1) / step, begin, phaseFloats_) : begin;
-        std::fill(out, out + begin, 0.0f);
-        const float* from = row + phase - left;
-        if (step == 2) {
-          for (int64_t i = begin; i < end; ++i) out[i] = from[2 * i];
-        } else {
-          for (int64_t i = begin; i < end; ++i) out[i] = from[step * i];
-        }
-        std::fill(out + end, out + phaseFloats_, 0.0f);
+    // Column phase + i * step - left of the image is the i-th of a phase. From begin to end all phases are inside of it.
+    const int64_t begin = std::min((left + step - 1) / step, phaseFloats_), end = std::clamp((in_.w + left) / step, begin, phaseFloats_);
+    for (int64_t y = first; y < first + rows; ++y, out += rowFloats_) {
+      if (y < 0 || y >= in_.h) {
+        std::fill_n(out, rowFloats_, 0.0f);
+        continue;
       }
+      const float* row = plane + y * in_.w;
+      const auto take = [&](int64_t from, int64_t to) {
+        for (int64_t phase = 0; phase < step; ++phase) {
+          for (int64_t i = from; i < to; ++i) {
+            const int64_t x = phase + i * step - left;
+            out[phase * phaseFloats_ + i] = x >= 0 && x < in_.w ? row[x] : 0.0f;
+          }
+        }
+      };
+      take(0, begin);
+      conv_.table.TakePhases({row + begin * step - left, step, end - begin, out + begin, phaseFloats_});
+      take(end, phaseFloats_);
     }
   }
 
@@ -223,7 +226,7 @@ class PlaneRows : public ConvStep {
 Reason AcceptsPlanes(const Conv& c) {
   if (c.x.blocked || c.y.blocked) return "images in blocks";
   if (c.hasResidual) return "a residual";
-  return c.inPerGroup <= kBlock ? "" : "more than 8 input channels of a group";
+  return c.inPerGroup <= 16 ? "" : "more than 16 input channels of a group";
 }
 
 double CostPlanes(const Conv& c) {

@@ -77,21 +77,26 @@ void TestLanewise(const KernelTable& table, int height, int width, int kernel, i
 }
 
 // Two planes, `pad` around them, or one more to the right and below; all rows of both, then some of the first alone.
-void TestDepthwisePlanes(const KernelTable& table, int height, int width, int kernel, int stride, int pad) {
-  const int64_t pixels = (width + 2 * pad + 1 - kernel) / stride + 1, lines = (height + 2 * pad + 1 - kernel) / stride + 1;
-  if (width + 2 * pad + 1 < kernel || height + 2 * pad + 1 < kernel) return;
-  const int64_t taps = kernel * kernel, outPlane = pixels * lines;
-  const std::vector<float> in = Fill(static_cast<size_t>(2 * height * width)), data = Fill(static_cast<size_t>(2 * (1 + taps)));
+void TestDepthwisePlanes(const KernelTable& table, int height, int width, int kernel, int stride, int dilation, int pad) {
+  const int64_t reach = (kernel - 1) * dilation + 1;
+  const int64_t pixels = (width + 2 * pad - reach) / stride + 1, lines = (height + 2 * pad + 1 - kernel) / stride + 1;
+  if (width + 2 * pad < reach || height + 2 * pad + 1 < kernel) return;
+  const int64_t taps = kernel * kernel, inRow = dilation * width, outRow = dilation * pixels, inPlane = inRow * height, outPlane = outRow * lines;
+  const std::vector<float> in = Fill(static_cast<size_t>(2 * inPlane)), data = Fill(static_cast<size_t>(2 * (1 + taps)));
   for (bool whole : {true, false}) {
     xcorr::DepthwisePlanesArgs args = {};
     std::vector<float> out(static_cast<size_t>(2 * outPlane + 32), kGuard);
     args.in = in.data();
     args.height = height;
     args.width = width;
+    args.inRow = inRow;
+    args.inPlane = inPlane;
     args.top = args.left = pad;
     args.kernel = kernel;
     args.stride = stride;
+    args.dilation = dilation;
     args.data = data.data();
+    args.outRow = outRow;
     args.outPlane = outPlane;
     args.pixels = pixels;
     args.begin = whole ? 0 : lines / 3;
@@ -100,20 +105,20 @@ void TestDepthwisePlanes(const KernelTable& table, int height, int width, int ke
     args.whole = whole;
     args.low = -20;
     args.high = 25;
-    args.out = out.data() + args.begin * pixels;
+    args.out = out.data() + args.begin * outRow;
     table.DepthwisePlanes(args);
     for (int64_t at = 0; at < 2 * outPlane + 32; ++at) {
-      const int64_t plane = at / outPlane, y = at % outPlane / pixels, x = at % pixels;
-      if (plane >= args.planes || y < args.begin || y >= args.end) {
+      const int64_t plane = at / outPlane, y = at % outPlane / outRow, x = at % outRow;
+      if (x >= pixels || plane >= args.planes || y < args.begin || y >= args.end) {
         Expect(out[static_cast<size_t>(at)], kGuard, table, "DepthwisePlanes guard");
         continue;
       }
       const float* weights = data.data() + plane * (1 + taps);
       double sum = weights[0];
       for (int64_t t = 0; t < taps; ++t) {
-        const int64_t row = y * stride + t / kernel - pad, column = x * stride + t % kernel - pad;
+        const int64_t row = y * stride + t / kernel - pad, column = x * stride + t % kernel * dilation - pad;
         if (row < 0 || row >= height || column < 0 || column >= width) continue;
-        sum += static_cast<double>(in[static_cast<size_t>((plane * height + row) * width + column)]) * weights[1 + t];
+        sum += static_cast<double>(in[static_cast<size_t>(plane * inPlane + row * inRow + column)]) * weights[1 + t];
       }
       Expect(out[static_cast<size_t>(at)], std::min(25.0, std::max(-20.0, sum)), table, "DepthwisePlanes");
     }
@@ -135,7 +140,10 @@ void TestLanes(const KernelTable& table) {
   for (int width = 1; width <= 40; ++width) {
     for (int kernel : {3, 5, 7}) {
       for (int stride = 1; stride <= (kernel == 7 ? 1 : 2); ++stride) {
-        for (int pad : {0, 1, kernel / 2, kernel}) TestDepthwisePlanes(table, 1 + width % 13, width, kernel, stride, pad);
+        for (int pad : {0, 1, kernel / 2, kernel}) TestDepthwisePlanes(table, 1 + width % 13, width, kernel, stride, 1, pad);
+      }
+      for (int dilation = 2; kernel == 3 && dilation <= 4; ++dilation) {
+        for (int pad : {0, 1, dilation * (kernel / 2)}) TestDepthwisePlanes(table, 1 + width % 13, width, kernel, 1, dilation, pad);
       }
     }
   }

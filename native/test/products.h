@@ -1,4 +1,4 @@
-// Tiles of products: kernels/convTile.h, dots.h, planesTile.h, planesProduct.h, planesRows.h.
+// Tiles of products, and what planes are brought into for them: kernels/convTile.h, dots.h, phases.h, planesTile.h, planesProduct.h, planesRows.h.
 #pragma once
 #include "check.h"
 
@@ -183,7 +183,21 @@ void TestPlanesRows(const KernelTable& table, int vecs, int rows, int kernel, bo
   }
 }
 
+void TestTakePhases(const KernelTable& table, int step, int count) {
+  const std::vector<float> in = Fill(static_cast<size_t>(step * count));
+  const int apart = count + 3;
+  std::vector<float> out(static_cast<size_t>(step * apart), kGuard);
+  table.TakePhases({in.data(), step, count, out.data(), apart});
+  for (int at = 0; at < step * apart; ++at) {
+    const int p = at / apart, i = at % apart;
+    Expect(out[static_cast<size_t>(at)], i < count ? in[static_cast<size_t>(i * step + p)] : kGuard, table, "TakePhases");
+  }
+}
+
 void TestProducts(const KernelTable& table) {
+  for (int step = 2; step <= 5; ++step) {
+    for (int count : {0, 1, 7, 8, 17, 32, 47}) TestTakePhases(table, step, count);
+  }
   for (int blocks = 1; blocks <= table.widestBlocks; ++blocks) {
     for (int pixels = 1; pixels <= table.TilePixels(blocks); ++pixels) {
       for (int inPixel : {8, 16, 24}) {

@@ -171,7 +171,7 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
       ? "plain"
       : fewChannels(x, weight, attrs) || isDepthwise(weight, attrs)
         ? "follows"
-        : isLightPointwise(x, weight, attrs) || hasThinGroups(weight, attrs)
+        : isLight(x, weight, attrs) || hasSmallGroups(weight, attrs)
           ? "either"
           : "prefers",
 };
@@ -181,27 +181,26 @@ const isDepthwise = ({ shape: [, inPerGroup] }: TensorType, attrs: Conv2dAttrs):
   inPerGroup === 1 && attrs.groups > 1 && !attrs.residual;
 
 /**
- * A 1x1 convolution in which each number is part of so few products that bringing images into blocks and back takes a good part of its time. There is a
- * kernel for plain images, whose vectors are made of pixels. More products are faster by blocks.
+ * A convolution in which each number is part of so few products that bringing images into blocks and back takes a good part of its time: a 1x1, a stem, one
+ * of few channels. There are kernels for plain images, whose vectors are made of pixels. More products are faster by blocks.
  */
-function isLightPointwise(
+function isLight(
   { shape: [, channels] }: TensorType,
   { shape: [out, , kh, kw] }: TensorType,
   { stride, padding, groups, residual }: Conv2dAttrs,
 ): boolean {
-  if (kh * kw * stride[0] * stride[1] * groups !== 1 || residual) return false;
-  if (padding.some((n) => n > 0)) return false;
-  return channels * out <= 110 * (channels + out);
+  if (groups !== 1 || residual) return false;
+  const steps = stride[0] * stride[1];
+  const pointwise = kh * kw * steps === 1 && padding.every((n) => n === 0);
+  if (!pointwise && (channels > 16 || kh * kw > 25)) return false;
+  return channels * out * kh * kw <= 110 * (channels * steps + out);
 }
 
-/** A stem, or small groups: there is a kernel for plain images, and less is left to be done in blocks than to bring results out of them. */
-function hasThinGroups(
-  { shape: [out, inPerGroup, kh, kw] }: TensorType,
+/** Less is left to be done in blocks than to bring results out of them, and there is a kernel for plain images. */
+const hasSmallGroups = (
+  { shape: [out, inPerGroup] }: TensorType,
   { groups, residual }: Conv2dAttrs,
-): boolean {
-  if (residual) return false;
-  return groups === 1 ? inPerGroup <= 4 && kh * kw <= 25 : inPerGroup <= 8 && out <= 8 * groups;
-}
+): boolean => groups > 1 && !residual && inPerGroup <= 8 && out <= 8 * groups;
 
 /**
  * A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. Or a small image of less than
