@@ -227,19 +227,21 @@ struct PoolSlideArgs {
   const float* const* factors;  // of sums: per output row [pixels][8]
 };
 
-// `count` output rows of one plane, by windows that reach at most one output to the left and right: left <= 1, window - 1 - left <= stride.
+// `count` output rows of `planes` planes, by windows that reach at most one output to the left and right: left <= 1, window - 1 - left <= stride.
 struct PoolPlaneArgs {
   PoolKind kind;
-  const float* in;        // the plane
+  const float* in;        // the first plane
   int64_t height, width;
   int64_t top;            // the first window's first row, before the plane if negative
   int left;               // columns of padding before column 0
   int window;             // 2 or 3, square
-  int64_t rowStride;
-  int stride;             // of columns: 1 or 2
-  float* out;
+  int stride;             // of rows and columns: 1 or 2
+  float* out;             // the first of the rows asked for, of the first plane
+  ptrdiff_t outPlane;
   int64_t pixels;         // of an output row
   int64_t count;
+  int64_t planes;
+  bool whole;             // the rows are all of a plane
   const float* const* factors;  // of sums: per output row [pixels], and up to a vector more is read
 };
 

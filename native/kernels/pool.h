@@ -2,7 +2,7 @@
 //
 //   PoolSlide                   small square windows on blocks: columns go by one after another; what their rows give is kept in registers for all
 //                               outputs that they belong to, of one or two output rows
-//   PoolPlane                   the same on planes: vectors of neighbouring columns, shifted by a lane
+//   PoolPlane                   the same on planes: vectors of neighbouring columns, shifted by a lane; small ones by strips (planeStrips.h), columns first
 //   PoolRows, then PoolColumns  any windows on blocks: rows into a buffer, in which windows that are `stride` apart find what they want side by side;
 //                               from there columns
 //
@@ -10,11 +10,14 @@
 // else to do: it is NaN if anything was (or infinities met), and then all is done once more with care.
 #pragma once
 
+#include "planeStrips.h"
+
 namespace xcorr::XCORR_ISA {
 namespace {
 
 struct Largest {
   static constexpr bool kWatches = true;
+  static constexpr bool kLowest = true;  // what does not count is -infinity, and not 0
   template <typename V>
   static V Start() { return Set<V>(-__builtin_inff()); }
   template <typename V>
@@ -26,7 +29,7 @@ struct LargestOrNaN : Largest {
   static V Step(V a, V b) { return MaxOrNaN(a, b); }
 };
 struct Total {
-  static constexpr bool kWatches = false;
+  static constexpr bool kWatches = false, kLowest = false;
   template <typename V>
   static V Start() { return Set<V>(0.0f); }
   template <typename V>
@@ -34,19 +37,25 @@ struct Total {
 };
 
 template <typename V>
-inline bool HasNaN(V x) {
+inline float SumOf(V x) {
   constexpr int kFloats = sizeof(V) / sizeof(float);
   float lanes[kFloats], sum = 0;
   Store(x, lanes);
   for (int l = 0; l < kFloats; ++l) sum += lanes[l];
-  return sum != sum;
+  return sum;
 }
+inline float SumOf(float x) { return x; }
+
+// Pixels of a plane that goes by strips: with 28x28 that is still faster where results are in no cache, with 35x35 no longer.
+constexpr int64_t kSmallPlane = 1024;
+// A strip asks for what is written so many floats later.
+constexpr int64_t kAhead = 1024;
 
 // run(op) gives the sum of what it read, if op watches.
 template <typename F>
 inline void ForPoolKind(PoolKind kind, const F& run) {
   if (kind == PoolKind::kSum) run(Total());
-  else if (HasNaN(run(Largest()))) run(LargestOrNaN());
+  else if (const float sum = SumOf(run(Largest())); sum != sum) run(LargestOrNaN());
 }
 
 // One result of `kTerms` vectors, load(0) and so on; kTerms is 0 if their number, at least 1, is only known at run time. Adds them to `seen`.
@@ -147,7 +156,60 @@ void PoolSlide(const PoolSlideArgs& args) {
   }
 }
 
-// One output row of a plane: windows of `rows` rows, all kWindow if kWhole, from `in` on, and kWindow columns. A vector of columns lies beside that of
+// Output columns x .. of `planes` planes from the first on. Gives the sum of what was read.
+template <typename Op, typename V, int kWindow, int kStride, Edge kEdge>
+V PoolStrip(const PoolPlaneArgs& args, int64_t firstPlane, int64_t planes, int64_t x) {
+  using Columns = StripColumns<V, kWindow, kStride, kEdge, false, Op::kLowest>;
+  constexpr int kWidth = Columns::kWidth, kKept = kWindow - kStride;
+  const int64_t first = x * kStride - args.left, pixels = args.pixels, width = args.width, height = args.height, count = args.count;
+  const int64_t written = pixels - x < Columns::kOutputs ? pixels - x : Columns::kOutputs;
+  const Columns columns(first, width, 1);
+  const StripResults results = {args.out, pixels, count, pixels, args.outPlane, args.planes, args.whole};
+  const float* const* const factors = args.kind == PoolKind::kSum ? args.factors : nullptr;
+  const int64_t ahead = args.outPlane > kAhead ? args.outPlane : kAhead;
+  V seen = Set<V>(0.0f);
+  for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
+    int64_t row = args.top;
+    const float* in = args.in + p * height * width + row * width + first;
+    float* out = args.out + p * args.outPlane + x;
+    const float* end = results.End<kWidth>(p, x);
+    const auto take = [&]() __attribute__((always_inline)) {
+      V of = Op::template Start<V>();
+      if (row >= 0 && row < height) {
+        V sum = of;
+        columns.ForColumns(in, [&](auto column, V x) __attribute__((always_inline)) {
+          constexpr bool kFirst = decltype(column)::value == 0;
+          of = kFirst ? x : Op::Step(of, x);
+          if constexpr (Op::kWatches) sum = kFirst ? x : Add(sum, x);
+        });
+        if constexpr (Op::kWatches) seen = Add(seen, sum);
+      }
+      ++row;
+      in += width;
+      return of;
+    };
+    V rows[kWindow];
+#pragma GCC unroll 4
+    for (int i = 0; i < kKept; ++i) rows[i] = take();
+    for (int64_t y = 0; y < count; ++y, out += pixels) {
+#pragma GCC unroll 4
+      for (int i = kKept; i < kWindow; ++i) rows[i] = take();
+      V result = rows[0];
+#pragma GCC unroll 4
+      for (int i = 1; i < kWindow; ++i) result = Op::Step(result, rows[i]);
+      result = Columns::Result(result);
+      if (factors) result = Mul(result, Load<V>(factors[y] + x));
+      StoreStrip(result, out, end, written);
+      // Results rotate through memory that no cache holds.
+      __builtin_prefetch(out + ahead, 1);
+#pragma GCC unroll 4
+      for (int i = 0; i < kKept; ++i) rows[i] = rows[i + kStride];
+    }
+  }
+  return seen;
+}
+
+// One output row of a plane, row by row: windows of `rows` rows, all kWindow if kWhole, from `in` on, and kWindow columns. A vector of columns lies beside that of
 // outputs, moved by a lane to the left or right, or not. With a stride of two there are two: even columns, and odd ones.
 template <typename Op, int kWindow, int kStride, int kLeft, bool kWhole>
 inline void PlaneRow(const PoolPlaneArgs& args, const float* in, int rows, const float* factors, float* out, const float* end, Vec (&seen)[kStride]) {
@@ -196,25 +258,44 @@ inline void PlaneRow(const PoolPlaneArgs& args, const float* in, int rows, const
 }
 
 template <typename Op, int kWindow, int kStride, int kLeft>
-Vec PlaneRows(const PoolPlaneArgs& args) {
+float PlaneRows(const PoolPlaneArgs& args, const float* plane, float* out) {
   Vec seen[kStride];
   for (Vec& s : seen) s = Set<Vec>(0.0f);
-  float* out = args.out;
   const float* end = out + args.count * args.pixels;
   int64_t top = args.top;
-  for (int64_t y = 0; y < args.count; ++y, out += args.pixels, top += args.rowStride) {
+  for (int64_t y = 0; y < args.count; ++y, out += args.pixels, top += kStride) {
     const int64_t first = top < 0 ? -top : 0, last = args.height - top < kWindow ? args.height - top : kWindow;
-    const float* in = args.in + (top + first) * args.width;
+    const float* in = plane + (top + first) * args.width;
     const float* factors = args.kind == PoolKind::kSum ? args.factors[y] : nullptr;
     if (last - first == kWindow) PlaneRow<Op, kWindow, kStride, kLeft, true>(args, in, kWindow, factors, out, end, seen);
     else PlaneRow<Op, kWindow, kStride, kLeft, false>(args, in, static_cast<int>(last - first), factors, out, end, seen);
   }
-  return kStride == 1 ? seen[0] : Add(seen[0], seen[kStride - 1]);
+  return SumOf(kStride == 1 ? seen[0] : Add(seen[0], seen[kStride - 1]));
+}
+
+// Small planes by strips, whose rows follow one another without what a row begins and ends with: 1.3 to 1.8 times as fast. Larger ones leave the first cache
+// from strip to strip; and with a stride of 2 a strip takes more steps across lanes.
+template <typename Op, int kWindow, int kStride, int kLeft>
+float PoolPlanes(const PoolPlaneArgs& args) {
+  float seen = 0;
+  const int64_t pixels = args.height * args.width, most = PlanesAtOnce(pixels);
+  if (args.pixels > kLanes && (kStride > 1 || pixels > kSmallPlane)) {
+    for (int64_t p = 0; p < args.planes; ++p) seen += PlaneRows<Op, kWindow, kStride, kLeft>(args, args.in + p * pixels, args.out + p * args.outPlane);
+    return seen;
+  }
+  for (int64_t p = 0; p < args.planes; p += most) {
+    const int64_t planes = args.planes - p < most ? args.planes - p : most;
+    ForStrips<kWindow, kStride, false>(kLeft, args.width, args.pixels, 1, [&](auto strip, int64_t x) {
+      using Strip = decltype(strip);
+      seen += SumOf(PoolStrip<Op, typename Strip::Vector, kWindow, kStride, Strip::kEdge>(args, p, planes, x));
+    });
+  }
+  return seen;
 }
 
 template <int kWindow, int kStride, int kLeft>
 inline void ForPlane(const PoolPlaneArgs& args) {
-  ForPoolKind(args.kind, [&](auto op) { return PlaneRows<decltype(op), kWindow, kStride, kLeft>(args); });
+  ForPoolKind(args.kind, [&](auto op) { return PoolPlanes<decltype(op), kWindow, kStride, kLeft>(args); });
 }
 
 void PoolPlane(const PoolPlaneArgs& args) {

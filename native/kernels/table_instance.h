@@ -13,6 +13,7 @@
 #include "layout.h"
 #include "peak.h"
 #include "phases.h"
+#include "planeStrips.h"
 #include "planesRows.h"
 #include "planesTile.h"
 #include "planesProduct.h"

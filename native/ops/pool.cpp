@@ -38,7 +38,7 @@ class Pool : public Step {
     const int64_t window = rows_.kernel;
     const bool small = columns_.kernel == window && window >= 2 && window <= 5 && columns_.dilation == 1;
     const bool near = columns_.before <= 1 && window - 1 - columns_.before <= columns_.stride;
-    if (!x_.blocked && small && window <= 3 && columns_.stride <= 2 && near && rows_.dilation == 1) way_ = Way::kPlane;
+    if (!x_.blocked && small && window <= 3 && columns_.stride <= 2 && near && rows_.stride == columns_.stride && rows_.dilation == 1) way_ = Way::kPlane;
     else if (small && (columns_.stride <= 2 || columns_.stride >= window)) way_ = Way::kSlide;
     else way_ = Way::kSeparate;
     info.algorithm = way_ == Way::kPlane ? "planes" : way_ == Way::kSlide ? "sliding" : "rows, then columns";
@@ -86,12 +86,13 @@ class Pool : public Step {
     const int64_t groups = (planes + perTask - 1) / perTask;
     team.Run(runs * groups, [&](int64_t task, int) {
       const int64_t group = task % groups, run = task / groups, begin = y_.h * run / runs, end = y_.h * (run + 1) / runs;
+      const int64_t first = group * perTask, last = std::min(planes, first + perTask);
+      if (way_ == Way::kPlane) return PlaneRows(x + first * size, y + first * y_.plane(), last - first, begin, end);
       float* buffer = way_ == Way::kSeparate ? ClearedBuffer() : nullptr;
-      for (int64_t p = group * perTask; p < std::min(planes, (group + 1) * perTask); ++p) {
+      for (int64_t p = first; p < last; ++p) {
         const float* in = x + p * size;
         float* out = y + p * y_.plane() * unit_;
-        if (way_ == Way::kPlane) PlaneRows(in, out, begin, end);
-        else if (way_ == Way::kSlide) SlideRows(in, out, begin, end);
+        if (way_ == Way::kSlide) SlideRows(in, out, begin, end);
         else RowsThenColumns(in, out, buffer, begin, end);
       }
     });
@@ -99,7 +100,7 @@ class Pool : public Step {
     if (unit_ == kBlock && (rows_.hasEmpty() || columns_.hasEmpty())) ClearPaddingLanes(y_, y);
   }
 
-  void PlaneRows(const float* in, float* out, int64_t begin, int64_t end) const {
+  void PlaneRows(const float* in, float* out, int64_t planes, int64_t begin, int64_t end) const {
     PoolPlaneArgs args = {};
     args.kind = kind_;
     args.in = in;
@@ -108,11 +109,13 @@ class Pool : public Step {
     args.top = rows_.start(begin);
     args.left = static_cast<int>(columns_.before);
     args.window = static_cast<int>(rows_.kernel);
-    args.rowStride = rows_.stride;
     args.stride = static_cast<int>(columns_.stride);
     args.out = out + begin * y_.w;
+    args.outPlane = y_.plane();
     args.pixels = y_.w;
     args.count = end - begin;
+    args.planes = planes;
+    args.whole = args.count == y_.h;
     args.factors = factors(begin);
     table_.PoolPlane(args);
   }

@@ -48,16 +48,21 @@ void TestPoolSlide(const KernelTable& table, const PoolImage& image, int window,
   }
 }
 
-void TestPoolPlane(const KernelTable& table, const PoolImage& image, int window, int stride, int pad) {
+// All rows of two planes, or some of one.
+void TestPoolPlane(const KernelTable& table, const PoolImage& image, int window, int stride, int pad, bool whole) {
   const int pixels = (image.width + 2 * pad - window) / stride + 1, rows = (image.height + 2 * pad - window) / stride + 1;
   if (image.width + 2 * pad < window || window - 1 - pad > stride) return;
   const std::vector<float> factors(static_cast<size_t>(pixels + table.lanes), 0.5f);
   const std::vector<const float*> factorRows(static_cast<size_t>(rows), factors.data());
-  std::vector<float> out(static_cast<size_t>(pixels * rows + 16), kGuard);
-  table.PoolPlane({image.kind, image.data.data(), image.height, image.width, -pad, pad, window, stride, stride, out.data(), pixels, rows, factorRows.data()});
-  for (int at = 0; at < pixels * rows + 16; ++at) {
-    const bool inside = at < pixels * rows;
-    ExpectPooled(out[static_cast<size_t>(at)], inside ? image.Window(at / pixels * stride - pad, at % pixels * stride - pad, 0, window, window) : kGuard, table, "PoolPlane");
+  std::vector<float> in = image.data, out(static_cast<size_t>(2 * pixels * rows + 16), kGuard);
+  in.insert(in.end(), image.data.begin(), image.data.end());
+  const int begin = whole ? 0 : rows / 3, end = whole ? rows : (rows + 1) / 2, planes = whole ? 2 : 1;
+  table.PoolPlane({image.kind, in.data(), image.height, image.width, begin * stride - pad, pad, window, stride, out.data() + begin * pixels, pixels * rows, pixels,
+                   end - begin, planes, whole, factorRows.data()});
+  for (int at = 0; at < 2 * pixels * rows + 16; ++at) {
+    const int plane = at / (pixels * rows), y = at / pixels % rows;
+    const bool inside = plane < planes && y >= begin && y < end;
+    ExpectPooled(out[static_cast<size_t>(at)], inside ? image.Window(y * stride - pad, at % pixels * stride - pad, 0, window, window) : kGuard, table, "PoolPlane");
   }
 }
 
@@ -96,7 +101,8 @@ void TestPools(const KernelTable& table) {
           TestPoolRowsAndColumns(table, blocks, window, stride);
           for (int pad : {0, 1}) {
             TestPoolSlide(table, blocks, window, stride, pad);
-            if (window <= 3 && stride <= 2) TestPoolPlane(table, plane, window, stride, pad);
+            if (window > 3 || stride > 2) continue;
+            for (bool whole : {true, false}) TestPoolPlane(table, plane, window, stride, pad, whole);
           }
         }
       }
