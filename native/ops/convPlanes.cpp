@@ -226,7 +226,7 @@ class PlaneRows : public ConvStep {
 Reason AcceptsPlanes(const Conv& c) {
   if (c.x.blocked || c.y.blocked) return "images in blocks";
   if (c.hasResidual) return "a residual";
-  return c.inPerGroup <= 16 ? "" : "more than 16 input channels of a group";
+  return c.inPerGroup <= 12 ? "" : "more than 12 input channels of a group";
 }
 
 double CostPlanes(const Conv& c) {

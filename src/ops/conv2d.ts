@@ -192,7 +192,7 @@ function isLight(
   if (groups !== 1 || residual) return false;
   const steps = stride[0] * stride[1];
   const pointwise = kh * kw * steps === 1 && padding.every((n) => n === 0);
-  if (!pointwise && (channels > 16 || kh * kw > 25)) return false;
+  if (!pointwise && (channels > 12 || kh * kw > 25)) return false;
   return channels * out * kh * kw <= 110 * (channels * steps + out);
 }
 
