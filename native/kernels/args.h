@@ -207,7 +207,6 @@ struct DepthwisePlanesArgs {
   int64_t planes;
   bool whole;  // begin .. end are all rows
   float low, high;  // limits of the results
-  ptrdiff_t ahead;  // places in the output are asked for this many floats before
 };
 
 // Windows of a pool (kernels/pool.h): their maxima, or their sums, each times a factor that makes it a mean.

@@ -32,7 +32,7 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
   const StripResults results = {args.out, pixels, args.end - args.begin, args.outRow, args.outPlane, args.planes, args.whole};
   const V low = Set<V>(args.low), high = Set<V>(args.high);
   // Copies, which no store can change.
-  const int64_t begin = args.begin, stop = args.end, ahead = args.ahead, inRow = args.inRow, outRow = args.outRow;
+  const int64_t begin = args.begin, stop = args.end, ahead = results.Ahead(), inRow = args.inRow, outRow = args.outRow;
   for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
     const float* data = args.data + p * (1 + kTaps);
     const V bias = Set<V>(data[0]);
@@ -117,14 +117,10 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
 
 template <int kKernel, int kStride, bool kDilated = false>
 void RunPlanes(const DepthwisePlanesArgs& args) {
-  const int64_t most = PlanesAtOnce(args.height * args.width);
-  for (int64_t p = 0; p < args.planes; p += most) {
-    const int64_t planes = args.planes - p < most ? args.planes - p : most;
-    ForStrips<kKernel, kStride, kDilated>(args.left, args.width, args.pixels, args.dilation, [&](auto strip, int64_t x) {
-      using Strip = decltype(strip);
-      PlaneStrip<typename Strip::Vector, kKernel, kStride, Strip::kEdge, kDilated>(args, p, planes, x);
-    });
-  }
+  ForStrips<kKernel, kStride, kDilated>(args, args.dilation, [&](auto strip, int64_t p, int64_t planes, int64_t x) {
+    using Strip = decltype(strip);
+    PlaneStrip<typename Strip::Vector, kKernel, kStride, Strip::kEdge, kDilated>(args, p, planes, x);
+  });
 }
 
 void DepthwisePlanes(const DepthwisePlanesArgs& args) {

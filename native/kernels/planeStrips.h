@@ -103,6 +103,8 @@ struct StripResults {
   int64_t planes;
   bool whole;  // the rows are all of a plane
 
+  // Results rotate through memory that no cache holds: a strip asks for what is written so many floats later, with small planes some of them ahead.
+  ptrdiff_t Ahead() const { return outPlane > 1024 ? outPlane : 1024; }
   // As far as whole vectors may be written for the columns from x on of a plane. What the first strip writes past its pixels, the next strip or row writes
   // again, if rows lie one after another; others write beyond theirs only where a later one does.
   template <int kWidth>
@@ -145,7 +147,7 @@ inline void ForEdge(int64_t x, int64_t padding, int64_t width, int64_t pixels, i
 
 // Calls run(StripOf<..>(), first column) for all strips of an output row.
 template <int kKernel, int kStride, bool kDilated, typename F>
-inline void ForStrips(int64_t padding, int64_t width, int64_t pixels, int64_t dilation, const F& run) {
+inline void ForRowStrips(int64_t padding, int64_t width, int64_t pixels, int64_t dilation, const F& run) {
   constexpr int64_t kOutputs = StripColumns<Vec, kKernel, kStride, Edge::kNone, kDilated, false>::kOutputs;
   for (int64_t x = 0; x < pixels; x += kOutputs) {
     const int64_t left = pixels - x;
@@ -158,8 +160,16 @@ inline void ForStrips(int64_t padding, int64_t width, int64_t pixels, int64_t di
   }
 }
 
-// How many planes of so many pixels a strip goes through before the next: small ones, since what a strip begins with takes time as well.
-inline int64_t PlanesAtOnce(int64_t pixels) { return pixels > 2048 ? 1 : 2048 / (pixels + 1) + 1; }
+// Calls run(StripOf<..>(), first plane, planes, first column) for all strips of args.planes planes. A strip goes through some small planes before the next,
+// since what it begins with takes time as well.
+template <int kKernel, int kStride, bool kDilated, typename Args, typename F>
+inline void ForStrips(const Args& args, int64_t dilation, const F& run) {
+  const int64_t size = args.height * args.width, most = size > 2048 ? 1 : 2048 / (size + 1) + 1;
+  for (int64_t p = 0; p < args.planes; p += most) {
+    const int64_t planes = args.planes - p < most ? args.planes - p : most;
+    ForRowStrips<kKernel, kStride, kDilated>(args.left, args.width, args.pixels, dilation, [&](auto strip, int64_t x) { run(strip, p, planes, x); });
+  }
+}
 
 }  // namespace
 }  // namespace xcorr::XCORR_ISA

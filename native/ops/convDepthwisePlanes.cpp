@@ -48,8 +48,6 @@ class DepthwisePlanes : public ConvStep {
       args.whole = runs_ == 1;
       args.low = clips() ? fused.a : -INFINITY;
       args.high = clips() ? fused.b : INFINITY;
-      // Results rotate through memory that no cache holds: what comes next is asked for, with small planes some of them ahead.
-      args.ahead = std::max(out_.plane(), kAheadFloats);
       const int64_t step = conv_.dilation[0];
       for (int64_t r = 0; r < step; ++r) RunRows(args, in + first * in_.plane(), out + first * out_.plane(), rows, r, step);
       if (fused.kind == ActivationKind::kNone || clips()) return;
@@ -85,7 +83,6 @@ class DepthwisePlanes : public ConvStep {
 
   // Multiply-adds of numbers that are worth a task: some 10 us.
   static constexpr int64_t kTaskFloats = 400000;
-  static constexpr int64_t kAheadFloats = 1024;
 
   int64_t runs_, planesPerTask_;
 };
