@@ -38,6 +38,35 @@ it("runs side by side give what one alone gives, and the event loop stays free",
   net.dispose();
 }, 60_000);
 
+it("runs whose end the calling thread looks out for give the same, whether it is late, busy or not waited for", async () => {
+  const inputs = Array.from({ length: 3 }, (_, i) => Tensor.randn([1, 64, 56, 56], { seed: i }));
+  const net = compile(new nn.Sequential(...big.layers.slice(0, 3)), inputs[0], { threads: 1 });
+  const bytes = ({ output: { data } }: Record<string, Tensor>) =>
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const wanted = inputs.map((input) => bytes(net.runSync({ input })));
+  for (let i = 0; i < 60; i++) {
+    const k = i % inputs.length;
+    const abort = new AbortController();
+    const pending = net.run({ input: inputs[k] }, { signal: abort.signal });
+    const kinds = [
+      () => undefined,
+      () => busy(i / 10),
+      () => setTimeout(() => busy(2), 1),
+      () => setTimeout(() => abort.abort("enough"), 1),
+    ];
+    kinds[(i >> 2) % kinds.length]();
+    const result = await pending.catch((error) => error);
+    if (result !== "enough") expect(bytes(result).equals(wanted[k])).toBe(true);
+  }
+  net.dispose();
+}, 60_000);
+
+/** Keeps the thread for so many milliseconds. */
+function busy(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
 it("inputs may change as soon as run has been called", async () => {
   const net = compile(big, x);
   const { output } = net.runSync({ input: x });

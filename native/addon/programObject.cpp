@@ -7,6 +7,7 @@
 #include "../runtime/threadTeam.h"
 #include "arguments.h"
 #include "environment.h"
+#include "meeting.h"
 #include "results.h"
 
 namespace xcorr {
@@ -190,16 +191,24 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     environment->Begin(env);
     arena->busy = true;
     auto ended = std::make_shared<bool>(false);
-    const auto run = [arena, range, threads = threads_, pace = pace_, timed, large, environment, ended] {
-      if (environment->closed()) return;  // queued by a worker that was terminated since
-      *ended = Execute(*arena, range, threads, *pace, timed, large->into).ended;
+    auto meeting = std::make_shared<Meeting>();
+    const auto resolve = [arena, ended, large, environment, deferred](Napi::Env home) {
+      arena->busy = false;
+      environment->End(home);
+      deferred->Resolve(*ended ? Finish(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
     };
-    Submit(run, [arena, ended, large, environment, deferred] {
-      environment->Post([arena, ended, large, environment, deferred](Napi::Env home) {
-        arena->busy = false;
-        environment->End(home);
-        deferred->Resolve(*ended ? Finish(home, *arena, large.get()) : Napi::Value(Napi::Boolean::New(home, false)));
+    const auto nearEnd = [environment, meeting, resolve] {
+      environment->Post([meeting, resolve](Napi::Env home) {
+        if (meeting->SawEnd()) resolve(home);
       });
+    };
+    const auto run = [arena, range, threads = threads_, pace = pace_, timed, large, environment, ended, nearEnd] {
+      if (environment->closed()) return;  // queued by a worker that was terminated since
+      const NearEnd call = {Meeting::kLead, nearEnd};
+      *ended = Execute(*arena, range, threads, *pace, timed, large->into, &call).ended;
+    };
+    Submit(run, [meeting, environment, resolve] {
+      if (meeting->EndedAlone()) environment->Post(resolve);
     });
     return deferred->Promise();
   }

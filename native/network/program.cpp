@@ -1,7 +1,6 @@
 #include "program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <exception>
 
@@ -139,22 +138,11 @@ void Program::Recall(Arena& arena) const {
   }
 }
 
-bool Program::Run(Team& team, Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const {
-  void* scratch = arena.memory.data() + arenaBytes_;
-  for (size_t s = first; s < last; ++s) {
-    if (cancelled && cancelled->load(std::memory_order_relaxed)) return false;
-    const StepPlaces& step = places_[s];
-    for (size_t k = 0; k < step.inputs.size(); ++k) arena.inputs[k] = arena.places[step.inputs[k]];
-    for (size_t k = 0; k < step.outputs.size(); ++k) arena.outputs[k] = arena.places[step.outputs[k]];
-    if (!milliseconds) {
-      steps_[s]->Run(team, arena.inputs.data(), arena.outputs.data(), scratch);
-      continue;
-    }
-    const auto before = std::chrono::steady_clock::now();
-    steps_[s]->Run(team, arena.inputs.data(), arena.outputs.data(), scratch);
-    milliseconds[s] = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count();
-  }
-  return true;
+void Program::RunStep(Team& team, Arena& arena, size_t step) const {
+  const StepPlaces& places = places_[step];
+  for (size_t k = 0; k < places.inputs.size(); ++k) arena.inputs[k] = arena.places[places.inputs[k]];
+  for (size_t k = 0; k < places.outputs.size(); ++k) arena.outputs[k] = arena.places[places.outputs[k]];
+  steps_[step]->Run(team, arena.inputs.data(), arena.outputs.data(), arena.memory.data() + arenaBytes_);
 }
 
 }  // namespace xcorr

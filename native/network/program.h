@@ -1,8 +1,7 @@
-// Program: a plan, loaded. Steps in a row over one arena; a run is a loop over them.
+// Program: a plan, loaded. Steps in a row over one arena; a run is a loop over them (addon/execution.h).
 //
 // A program never changes after its construction, so any number of runs may be in flight, each on an arena of its own.
 #pragma once
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,8 +67,8 @@ class Program {
   bool Lend(Arena& arena, size_t value, void* plain) const;
   void Recall(Arena& arena) const;
 
-  // Steps first .. last - 1. Stops before the next step once `cancelled` is true; gives false then. milliseconds: one per step, or null.
-  bool Run(Team& team, Arena& arena, size_t first, size_t last, const std::atomic<bool>* cancelled, double* milliseconds) const;
+  // A step that has a kernel.
+  void RunStep(Team& team, Arena& arena, size_t step) const;
 
  private:
   struct StepPlaces {

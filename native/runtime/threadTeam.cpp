@@ -11,10 +11,8 @@
 #include <vector>
 
 #include "cpu.h"
+#include "pause.h"
 
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#endif
 #if defined(_WIN32)
 #include <windows.h>
 #else
@@ -23,14 +21,6 @@
 
 namespace xcorr {
 namespace {
-
-inline void Pause() {
-#if defined(__x86_64__) || defined(_M_X64)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
 
 // Between two steps of a run workers wait by spinning, for some 50 us; after that they sleep.
 constexpr int kSpins = 1000;
@@ -249,6 +239,9 @@ struct Runners {
   }
 };
 
+// Of all leases.
+std::atomic<int> busyThreads{0};
+
 Runners& ProcessRunners() {
   static Runners* runners = new Runners;
   return *runners;
@@ -258,15 +251,20 @@ Runners& ProcessRunners() {
 
 TeamLease::TeamLease(int threads) : team_(&serial_) {
   ThreadTeam& shared = ProcessTeam();
-  if (threads <= 1 || !shared.lease().try_lock()) return;
-  shared.Resize(threads);
-  team_ = &shared;
-  leased_ = true;
+  if (threads > 1 && shared.lease().try_lock()) {
+    shared.Resize(threads);
+    team_ = &shared;
+    leased_ = true;
+  }
+  busyThreads += team_->size();
 }
 
 TeamLease::~TeamLease() {
+  busyThreads -= team_->size();
   if (leased_) ProcessTeam().lease().unlock();
 }
+
+int TeamLease::Busy() { return busyThreads; }
 
 void Submit(std::function<void()> run, std::function<void()> report) {
   Runners& runners = ProcessRunners();

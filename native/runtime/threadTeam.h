@@ -17,6 +17,8 @@ class TeamLease {
   TeamLease(const TeamLease&) = delete;
   TeamLease& operator=(const TeamLease&) = delete;
   Team& team() { return *team_; }
+  // Threads of all leases of the process at this moment.
+  static int Busy();
 
  private:
   SerialTeam serial_;
