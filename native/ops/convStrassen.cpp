@@ -45,14 +45,13 @@ constexpr int64_t kMultiplied = 7;
 // Blocks of input channels of the first half. Of an odd number, the second has one less; it is as if that were zeros.
 int64_t HalfOf(const Conv& c) { return (c.x.blocks + 1) / 2; }
 
-// Blocks of some 100 pairs of pixels: with AVX2 it is better to read their sums from afar than weights more often. With AVX-512, where that has not been
-// measured, as many as have sums that fill less than half of the second cache. More blocks, down to one tile each, if the panels alone are few tasks.
+// Blocks of so many pairs of pixels: it is better to read their sums from afar than weights more often. More blocks, down to one tile each, if the panels alone
+// are few tasks.
 struct Cut {
   int64_t blocks, pairs, panels;  // pairs: of the largest block
 };
 Cut CutPixels(const Conv& c) {
-  const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, perPair = kSums * HalfOf(c) * kBlock + kKept * c.table.widestBlocks * kBlock;
-  const int64_t near = c.table.lanes > kBlock ? std::clamp<int64_t>(NearFloats() / perPair, tile, 96) : 104, fit = near / tile * tile;
+  const int64_t tile = c.table.tilePixels, pairs = (c.y.plane() + 1) / 2, fit = (c.table.lanes > kBlock ? 196 : 104) / tile * tile;
   const int64_t panels = (c.y.blocks / 2 + c.table.tileBlocks - 1) / c.table.tileBlocks, tasks = (kLeastTasks + panels - 1) / panels;
   const int64_t blocks = std::max((pairs + fit - 1) / fit, std::min(tasks, std::max<int64_t>(1, pairs / tile)));
   return {blocks, ((c.y.plane() + blocks - 1) / blocks + 1) / 2, panels};
@@ -318,11 +317,11 @@ double CostStrassen(const Conv& c) {
   const Cut cut = CutPixels(c);
   const int64_t steps = HalfOf(c) * kBlock, outBlocks = (c.y.blocks + 1) / 2;
   const double vectors = static_cast<double>(cut.blocks * cut.pairs * kBlock) / c.table.lanes;
-  // With half as many pixels in a tile and two multiply-adds a cycle, what is not a product weighs more (measured with AVX2; assumed with less).
+  // With half as many pixels in a tile and two multiply-adds a cycle, sums weigh more (measured with AVX2; assumed with less); with one, the weights do.
   const bool wide = c.table.lanes > kBlock;
-  const double sums = vectors * static_cast<double>(HalfOf(c)) * (wide ? 28 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
+  const double sums = vectors * static_cast<double>(HalfOf(c)) * (wide ? 36 : 78), outputs = vectors * static_cast<double>(outBlocks) * (wide ? 36 : 52);
   const double products = static_cast<double>(cut.blocks) * PanelsCost(c.table, outBlocks, cut.pairs, static_cast<double>(kMultiplied * steps));
-  return sums + outputs + products + StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
+  return sums + outputs + products + (wide ? 1.5 : 1.0) * StreamCost(c.table, static_cast<double>(kMultiplied * steps * outBlocks * kBlock));
 }
 
 std::unique_ptr<ConvStep> MakeStrassen(const Conv& conv) { return std::make_unique<Strassen>(conv); }
