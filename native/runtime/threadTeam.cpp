@@ -22,7 +22,8 @@
 namespace xcorr {
 namespace {
 
-// Between two steps of a run workers wait by spinning, for some 50 us; after that they sleep.
+// Between two steps of a run workers wait by spinning, for some 50 us; after that they sleep. Once the run is over they let others have the CPU at once: the
+// thread that waits for its results may have been woken on theirs.
 constexpr int kSpins = 1000;
 
 // A thread that sleeps takes 10 us to wake, on a virtual machine 50 and more. Where work has come back to back, a thread therefore
@@ -82,16 +83,6 @@ bool StartThread(const F& work) {
 class ThreadTeam : public Team {
  public:
   int size() const override { return size_; }
-  // Smaller than asked for if no more threads can be started; results do not depend on the size.
-  void Resize(int size) {
-    while (workers_ < size - 1) {
-      const uint64_t serial = word_.load(std::memory_order_acquire) >> 16;
-      const int index = workers_;
-      if (!StartThread([this, index, serial] { Work(index, serial); })) break;
-      ++workers_;
-    }
-    size_ = std::min(size, workers_ + 1);
-  }
 
   void Run(int64_t count, TaskRef task) override {
     const int helpers = static_cast<int>(std::min<int64_t>(size_ - 1, count - 1));
@@ -120,9 +111,29 @@ class ThreadTeam : public Team {
     }
   }
 
-  std::mutex& lease() { return lease_; }
+  bool TryLease(int size) {
+    if (!lease_.try_lock()) return false;
+    Resize(size);
+    leased_.store(true, std::memory_order_relaxed);
+    return true;
+  }
+  void Release() {
+    leased_.store(false, std::memory_order_relaxed);
+    lease_.unlock();
+  }
 
  private:
+  // Smaller than asked for if no more threads can be started; results do not depend on the size.
+  void Resize(int size) {
+    while (workers_ < size - 1) {
+      const uint64_t serial = word_.load(std::memory_order_acquire) >> 16;
+      const int index = workers_;
+      if (!StartThread([this, index, serial] { Work(index, serial); })) break;
+      ++workers_;
+    }
+    size_ = std::min(size, workers_ + 1);
+  }
+
   // Everyone begins with a range of its own, always the same one, so that a thread meets in its caches what it wrote a step before; then
   // helps with the others.
   void TakeTasks(int own, int thread) {
@@ -152,7 +163,7 @@ class ThreadTeam : public Team {
   // The word of a run after this one.
   uint64_t WaitForRun(uint64_t serial, Patience* patience) {
     const auto announced = [&] { return word_.load(std::memory_order_acquire) >> 16 != serial; };
-    for (int spins = 0; spins < kSpins; ++spins) {
+    for (int spins = 0; spins < kSpins && leased_.load(std::memory_order_relaxed); ++spins) {
       if (announced()) return word_.load(std::memory_order_acquire);
       Pause();
     }
@@ -173,6 +184,7 @@ class ThreadTeam : public Team {
   int size_ = 1;
   int workers_ = 0;
   std::mutex lease_;
+  std::atomic<bool> leased_{false};
   const TaskRef* task_ = nullptr;
   int64_t count_ = 0;
   int helpers_ = 0;
@@ -250,10 +262,8 @@ Runners& ProcessRunners() {
 }  // namespace
 
 TeamLease::TeamLease(int threads) : team_(&serial_) {
-  ThreadTeam& shared = ProcessTeam();
-  if (threads > 1 && shared.lease().try_lock()) {
-    shared.Resize(threads);
-    team_ = &shared;
+  if (threads > 1 && ProcessTeam().TryLease(threads)) {
+    team_ = &ProcessTeam();
     leased_ = true;
   }
   busyThreads += team_->size();
@@ -261,7 +271,7 @@ TeamLease::TeamLease(int threads) : team_(&serial_) {
 
 TeamLease::~TeamLease() {
   busyThreads -= team_->size();
-  if (leased_) ProcessTeam().lease().unlock();
+  if (leased_) ProcessTeam().Release();
 }
 
 int TeamLease::Busy() { return busyThreads; }
