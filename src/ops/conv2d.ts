@@ -171,7 +171,7 @@ export const conv2dOp: OpDef<Conv2dAttrs> = {
       ? "plain"
       : fewChannels(x, weight, attrs) || isDepthwise(weight, attrs)
         ? "follows"
-        : isLight(x, weight, attrs) || hasSmallGroups(weight, attrs)
+        : isLight(x, weight, attrs) || hasSmallGroups(x, weight, attrs)
           ? "either"
           : "prefers",
 };
@@ -196,11 +196,15 @@ function isLight(
   return channels * out * kh * kw <= 110 * (channels * steps + out);
 }
 
-/** Less is left to be done in blocks than to bring results out of them, and there is a kernel for plain images. */
+/**
+ * Less is left to be done in blocks than to bring results out of them, and there is a kernel for plain images; whose vectors, pixels of a row, are not full where
+ * rows are short.
+ */
 const hasSmallGroups = (
+  { shape: [, , , width] }: TensorType,
   { shape: [out, inPerGroup] }: TensorType,
   { groups, residual }: Conv2dAttrs,
-): boolean => groups > 1 && !residual && inPerGroup <= 8 && out <= 8 * groups;
+): boolean => groups > 1 && !residual && inPerGroup <= 8 && out <= 8 * groups && width > 16;
 
 /**
  * A filter of a grey or RGB picture: blocks of 8 channels would be half empty, and there is a kernel for plain images. Or a small image of less than
