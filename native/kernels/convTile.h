@@ -69,7 +69,8 @@ constexpr int kListed = -1;
 
 // Whether tiles ask for their own numbers ahead: weights by 16 steps, and with pixels in a row inputs by args.inAhead taps. Weights of more than 32 KB come from the
 // second cache again for every tile: 1x1, 1024 -> 256, 14x14 runs at 75 % of peak without and 92 % with on AVX2, at 63 and 82 % on AVX-512 with two multiply-adds
-// a cycle (Sapphire Rapids); with one (Zen 4), nothing changes.
+// a cycle (Sapphire Rapids); with one (Zen 4), nothing changes. The weights of a single pixel come from the memory in one stream, which the machine foresees better:
+// 4096 -> 1000 0.60 ms with and 0.50 without (Zen 4).
 constexpr bool kAsksAhead = kLanes >= 8;
 
 // What changes from tile to tile of a row.
@@ -152,7 +153,7 @@ template <int kPixels, int kBlocks, int kUnit, int kInPixel>
 #pragma GCC unroll 4
       for (int u = 0; u < kUnit; ++u, w += kBlocks * 8) {
 #pragma GCC unroll 2
-        for (int i = 0; kAsksAhead && i < kBlocks * 8; i += 16) Prefetch(w + 16 * kBlocks * 8 + i);
+        for (int i = 0; kAsksAhead && kPixels > 1 && i < kBlocks * 8; i += 16) Prefetch(w + 16 * kBlocks * 8 + i);
         take(a + u, *tap + u, w);
       }
     }
