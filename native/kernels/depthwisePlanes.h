@@ -23,7 +23,7 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
   // Larger kernels read their weights again and again.
   constexpr bool kHeld = kKernel == 3;
   // Few outputs are open: what a row gives is added up apart, so that it need not wait for the row before.
-  constexpr bool kApart = kStride == 2 && kLanes <= 8;
+  constexpr bool kApart = kStride == 2 && (kKernel == 3 || kLanes <= 8);
   constexpr Int<1> kChecked;
   constexpr Int<0> kUnchecked;
   const int64_t first = x * kStride - args.left, top = args.begin * kStride - args.top, pixels = args.pixels, width = args.width, height = args.height;
