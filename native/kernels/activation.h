@@ -175,13 +175,6 @@ inline void ForKind(ActivationKind kind, const F& run) {
   }
 }
 
-template <typename V>
-inline V Activate(V x, const Activation& f) {
-  V y = x;
-  ForKind(f.kind, [&](auto as) { y = ActivateAs<decltype(as)::kind>(x, f); });
-  return y;
-}
-
 // In place, on runs of a number of floats that is a multiple of 8, `step` apart; of a prelu they are all of one block: for kernels that store first, so that the code of the rarer activations
 // stays out of their loops, which are instantiated often. Many vectors at a time: each alone takes several times as long as it has work.
 void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {

@@ -17,24 +17,12 @@ inline void ForVecs(const F& f) {
 }
 
 template <int kVecs>
-inline void ActivateVecs(Vec (&y)[kVecs], const Activation& f) {
-  if (f.kind == ActivationKind::kNone && !f.affine) return;
-  if (Clips(f)) {
-    ForVecs<kVecs>([&](int v) { y[v] = Clip(y[v], f.a, f.b); });
-    return;
-  }
-  // Not unrolled: long enough as they are.
-#pragma GCC unroll 1
-  for (int v = 0; v < kVecs; ++v) y[v] = Activate(y[v], f);
-}
-
-template <int kVecs>
 inline void UnaryVecs(const UnaryArgs& args, const float* in, float* out) {
   Vec y[kVecs];
   const auto each = [&](const auto& f) { ForVecs<kVecs>([&](int v) { y[v] = f(y[v]); }); };
   ForVecs<kVecs>([&](int v) { y[v] = Load<Vec>(in + v * kLanes); });
   switch (args.kind) {
-    case UnaryKind::kActivation: ActivateVecs<kVecs>(y, args.activation); break;
+    case UnaryKind::kActivation: break;  // ActivateRun
     case UnaryKind::kErf: each([](Vec x) { return Erf(x); }); break;
     case UnaryKind::kExp: each([](Vec x) { return Exp(x); }); break;
     case UnaryKind::kSqrt: each([](Vec x) { return Sqrt(x); }); break;
@@ -51,7 +39,22 @@ inline const float* Tail(const float* from, int64_t count, float (&to)[kLanes]) 
   return to;
 }
 
+// Which activation it is, is asked once per run: asked per vector, each would wait for the one before, and take two to five times as long.
+[[gnu::noinline]] void ActivateRun(const UnaryArgs& args) {
+  const UnaryArgs copy = args;  // which no store can change
+  ForKind(copy.activation.kind, [&](auto as) {
+    constexpr ActivationKind kKind = decltype(as)::kind;
+    int64_t i = 0;
+    for (; i + kLanes <= copy.count; i += kLanes) Store(ActivateAs<kKind>(Load<Vec>(copy.in + i), copy.activation), copy.out + i);
+    if (i == copy.count) return;
+    float in[kLanes], out[kLanes];
+    Store(ActivateAs<kKind>(Load<Vec>(Tail(copy.in + i, copy.count - i, in)), copy.activation), out);
+    for (int64_t k = 0; i + k < copy.count; ++k) copy.out[i + k] = out[k];
+  });
+}
+
 void UnaryRun(const UnaryArgs& args) {
+  if (args.kind == UnaryKind::kActivation) return ActivateRun(args);
   int64_t i = 0;
   for (; i + kRun <= args.count; i += kRun) UnaryVecs<kRunVecs>(args, args.in + i, args.out + i);
   for (; i + kLanes <= args.count; i += kLanes) UnaryVecs<1>(args, args.in + i, args.out + i);
@@ -76,7 +79,7 @@ inline void BinaryVecs(const BinaryArgs& args, const float* a, const float* b, c
     case BinaryKind::kPrelu: each([](Vec p, Vec q) { return IfNegative(p, Mul(p, q), p); }); break;
   }
   if (c) ForVecs<kVecs>([&](int v) { y[v] = Add(y[v], Load<Vec>(c + v * kLanes)); });
-  ActivateVecs<kVecs>(y, args.activation);
+  if (Clips(args.activation)) ForVecs<kVecs>([&](int v) { y[v] = Clip(y[v], args.activation.a, args.activation.b); });
   ForVecs<kVecs>([&](int v) { Store(y[v], out + v * kLanes); });
 }
 
@@ -87,7 +90,8 @@ inline const float* Repeated(const float* p, Operand form, float (&group)[kRun])
   return group;
 }
 
-void BinaryRun(const BinaryArgs& args) {
+// All but the rarer activations.
+inline void CombineRun(const BinaryArgs& args) {
   float groupA[kRun], groupB[kRun], groupC[kRun];
   const float *a = Repeated(args.a, args.aForm, groupA), *b = Repeated(args.b, args.bForm, groupB), *c = Repeated(args.c, args.cForm, groupC);
   const auto step = [](Operand form) { return form == Operand::kFull ? kRun : 0; };
@@ -101,6 +105,25 @@ void BinaryRun(const BinaryArgs& args) {
   float tailA[kLanes], tailB[kLanes], tailC[kLanes], tail[kLanes];
   BinaryVecs<1>(args, Tail(a, left, tailA), Tail(b, left, tailB), c ? Tail(c, left, tailC) : nullptr, tail);
   for (int64_t k = 0; k < left; ++k) out[k] = tail[k];
+}
+
+// Numbers that are still in the first cache when the rarer activations run over them; whole groups.
+constexpr int64_t kActivatedFloats = 32 * kRun;
+
+void BinaryRun(const BinaryArgs& args) {
+  if (!IsRare(args.activation) && !args.activation.affine) return CombineRun(args);
+  BinaryArgs some = args;
+  for (int64_t i = 0; i < args.count; i += kActivatedFloats) {
+    const auto at = [i](const float* p, Operand form) { return p && form == Operand::kFull ? p + i : p; };
+    some.a = at(args.a, args.aForm);
+    some.b = at(args.b, args.bForm);
+    some.c = at(args.c, args.cForm);
+    some.out = args.out + i;
+    some.count = args.count - i < kActivatedFloats ? args.count - i : kActivatedFloats;
+    some.activation = {};
+    CombineRun(some);
+    ActivateRun({some.out, some.out, some.count, UnaryKind::kActivation, args.activation});
+  }
 }
 
 }  // namespace

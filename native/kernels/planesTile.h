@@ -44,8 +44,9 @@ template <int kOuts, int kVecs>
   if (!other) return;
   // The rarer activations: their code stays out of the loop above. Vectors may overlap, so none is activated in place.
   for (int o = 0; o < kOuts; ++o) {
-    const Activation own = activation.Of(o);
-    for (int v = 0; v < kVecs; ++v) Store(Activate(Load<Vec>(before + (o * kVecs + v) * kLanes), own), out + o * outPlane + at[v]);
+    float* made = before + o * kVecs * kLanes;
+    ActivateRun({made, made, kVecs * kLanes, UnaryKind::kActivation, activation.Of(o)});
+    for (int v = 0; v < kVecs; ++v) Store(Load<Vec>(made + v * kLanes), out + o * outPlane + at[v]);
   }
 }
 
