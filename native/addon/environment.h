@@ -16,8 +16,9 @@ class Environment {
 
   // On the JavaScript thread: a run begins. While any is under way the process stays alive.
   void Begin(Napi::Env env);
-  // On any thread: calls `done` on the JavaScript thread, or drops it if the environment is gone. `done` ends with End().
+  // On any thread: calls `done` on the JavaScript thread, or drops it if the environment is gone.
   void Post(std::function<void(Napi::Env)> done);
+  // On the JavaScript thread, once for each run that began.
   void End(Napi::Env env);
   // On any thread: true once the environment has ended, and nobody waits for its runs any more.
   bool closed();

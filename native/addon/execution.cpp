@@ -72,7 +72,8 @@ Ran Execute(ArenaState& state, const StepRange& range, int threads, Pace& pace, 
     if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);
   }
   std::optional<CallingTeam> calling;
-  if (nearEnd) calling.emplace(lease.team(), state, *nearEnd);
+  // With threads for all CPUs none is to spare, whatever others do.
+  if (nearEnd && lease.team().size() < DefaultThreads()) calling.emplace(lease.team(), state, *nearEnd);
   Team& team = calling ? *calling : lease.team();
   bool ended = true;
   for (size_t s = range.first; s < range.last; ++s) {
