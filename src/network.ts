@@ -17,6 +17,7 @@ import { checkOptions, nearest } from "./core/options.js";
 import { sameShape, sizeOf } from "./core/shape.js";
 import { checkData, Tensor } from "./core/tensor.js";
 import type { Graph, GraphSource, ValueInfo } from "./graph/graph.js";
+import { oneImageOf, prefersImages } from "./graph/images.js";
 import { optimize } from "./graph/passes/index.js";
 import { makePlan } from "./graph/plan.js";
 import { printSteps } from "./graph/print.js";
@@ -254,17 +255,37 @@ export class Network {
         );
       });
     }
-    const { backend, threads, winograd, tune } = this.options;
-    if (this.options.optimize !== false) optimize(graph, backend.target);
-    const plan = makePlan(graph);
     return {
       shapes: inputs.map((t) => t.shape),
       wanted: wanted && [...wanted],
       baked: new Map(baked.map((i) => [i, inputs[i].clone()])),
-      program: backend.load(plan, { threads, winograd, tune }),
       outputs: graph.outputs.map(({ name }) => name),
+      ...((baked.length === 0 && this.loadByImage(graph)) || this.loadWhole(graph)),
+    };
+  }
+
+  private loadWhole(graph: Graph): Pick<Loaded, "program" | "arenaBytes"> {
+    const { backend, threads, winograd, tune } = this.options;
+    if (this.options.optimize !== false) optimize(graph, backend.target);
+    const plan = makePlan(graph);
+    return {
+      program: backend.load(plan, { threads, winograd, tune }),
       arenaBytes: plan.arenaBytes,
     };
+  }
+
+  /** A batch with an image for every thread goes by images, where that is possible and likely to be faster. */
+  private loadByImage(graph: Graph): Pick<Loaded, "program" | "arenaBytes"> | undefined {
+    const { backend, threads, winograd, tune } = this.options;
+    const atOnce = threads ?? backend.target.threads;
+    if (this.options.optimize === false || !backend.loadBatch || atOnce === undefined) return;
+    const one = oneImageOf(graph);
+    if (!one || one.images < atOnce) return;
+    optimize(one.graph, backend.target);
+    if (!prefersImages(one.graph)) return;
+    const plan = makePlan(one.graph);
+    const program = backend.loadBatch(plan, one.images, { threads, winograd, tune });
+    return program && { program, arenaBytes: plan.arenaBytes };
   }
 }
 

@@ -174,6 +174,8 @@ Plan ReadPlan(const Napi::Value& value) {
   const Napi::Object object = Object(value, "a plan");
   Plan plan;
   plan.arenaBytes = static_cast<size_t>(Integer(object.Get("arenaBytes"), "arenaBytes"));
+  plan.images = Integer(object.Get("images"), "images");
+  if (plan.images < 1) Fail(value.Env(), "a run without images");
   const Napi::Array values = Array(object.Get("values"), "values");
   for (uint32_t i = 0; i < values.Length(); ++i) {
     const Napi::Object entry = Object(values.Get(i), "a value");

@@ -1,6 +1,6 @@
 #include "execution.h"
 
-#include <optional>
+#include <algorithm>
 
 #include "../runtime/cpu.h"
 #include "../runtime/threadTeam.h"
@@ -10,6 +10,13 @@ namespace xcorr {
 size_t PlainBytes(const Program& program, size_t value) {
   const TensorDesc& type = program.type(value);
   return static_cast<size_t>(type.Elements()) * SizeOf(type.dtype);
+}
+
+size_t GivenBytes(const Program& program, size_t value) { return PlainBytes(program, value) * static_cast<size_t>(program.images()); }
+
+ArenaState::ArenaState(std::shared_ptr<Program> p, int threads)
+    : program(std::move(p)), arena(program->NewArena()), results(program->results().size()), inputs(program->inputs().size()) {
+  for (int64_t t = 1; t < std::min<int64_t>(threads, program->images()); ++t) others.push_back(program->NewArena());
 }
 
 namespace {
@@ -58,12 +65,44 @@ class CallingTeam : public Team {
   bool called_ = false;
 };
 
-}  // namespace
-
-Ran Execute(ArenaState& state, const StepRange& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into, const NearEnd* nearEnd) {
+// Image i of a batch, through all steps; milliseconds: per step, which its time is added to, or null.
+void RunImage(ArenaState& state, Team& team, Arena& arena, int64_t i, const std::vector<void*>& into, double* milliseconds) {
   const Program& program = *state.program;
-  const auto before = Clock::now();
-  TeamLease lease(pace.alone.under() ? 1 : threads);
+  const auto imageOf = [&](void* images, size_t value) { return static_cast<uint8_t*>(images) + static_cast<size_t>(i) * PlainBytes(program, value); };
+  for (size_t k = 0; k < state.inputs.size(); ++k) {
+    const size_t value = program.inputs()[k];
+    void* image = imageOf(state.inputs[k], value);
+    if (!program.Lend(arena, value, image)) program.Write(team, arena, value, image);
+  }
+  std::vector<size_t> copied;
+  for (size_t k = 0; k < into.size(); ++k) {
+    const size_t value = program.results()[k];
+    if (!program.Lend(arena, value, imageOf(into[k], value))) copied.push_back(k);
+  }
+  for (size_t s = 0; s < program.stepCount() && !state.cancelled.load(std::memory_order_relaxed); ++s) {
+    const auto began = milliseconds ? Clock::now() : Clock::time_point();
+    program.RunStep(team, arena, s);
+    if (milliseconds) milliseconds[s] += std::chrono::duration<double, std::milli>(Clock::now() - began).count();
+  }
+  for (size_t k : copied) program.Read(team, arena, program.results()[k], imageOf(into[k], program.results()[k]));
+  program.Recall(arena);
+}
+
+// Side by side, each on a thread of its own, as long as there is one for every thread; the others, and all where steps are timed, one after another on all of them.
+bool RunBatch(ArenaState& state, Team& team, bool timed, const std::vector<void*>& into) {
+  const int64_t images = state.program->images();
+  if (timed) state.milliseconds.assign(state.program->stepCount(), 0);
+  const int64_t beside = timed || team.size() == 1 ? 0 : images / team.size() * team.size();
+  team.Run(beside, [&](int64_t i, int thread) {
+    SerialTeam alone;
+    RunImage(state, alone, thread == 0 ? state.arena : state.others[static_cast<size_t>(thread - 1)], i, into, nullptr);
+  });
+  for (int64_t i = beside; i < images; ++i) RunImage(state, team, state.arena, i, into, timed ? state.milliseconds.data() : nullptr);
+  return !state.cancelled.load(std::memory_order_relaxed);
+}
+
+bool RunSteps(ArenaState& state, Team& team, const StepRange& range, bool timed, const std::vector<void*>& into, CallingTeam* calling) {
+  const Program& program = *state.program;
   if (timed) state.milliseconds.resize(program.stepCount());
   // All steps in one go write their results in place; where they are timed, into the arena: the memory of results is in no cache, a network's is.
   const bool whole = !timed && range.first == 0 && range.last == program.stepCount();
@@ -71,24 +110,38 @@ Ran Execute(ArenaState& state, const StepRange& range, int threads, Pace& pace, 
   for (size_t k = 0; k < into.size(); ++k) {
     if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);
   }
-  std::optional<CallingTeam> calling;
-  // With threads for all CPUs none is to spare, whatever others do.
-  if (nearEnd && lease.team().size() < DefaultThreads()) calling.emplace(lease.team(), state, *nearEnd);
-  Team& team = calling ? *calling : lease.team();
   bool ended = true;
   for (size_t s = range.first; s < range.last; ++s) {
     ended = !state.cancelled.load(std::memory_order_relaxed);
     if (!ended) break;
     if (calling) calling->Begin(s);
-    const auto began = timed ? Clock::now() : before;
+    const auto began = timed ? Clock::now() : Clock::time_point();
     program.RunStep(team, state.arena, s);
     if (timed) state.milliseconds[s] = std::chrono::duration<double, std::milli>(Clock::now() - began).count();
   }
   for (size_t k : copied) {
     if (ended) program.Read(team, state.arena, program.results()[k], into[k]);
   }
-  if (calling && ended) calling->End(range);
   program.Recall(state.arena);
+  return ended;
+}
+
+}  // namespace
+
+Ran Execute(ArenaState& state, const StepRange& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into, const NearEnd* nearEnd) {
+  const auto before = Clock::now();
+  TeamLease lease(pace.alone.under() ? 1 : threads);
+  bool ended;
+  if (state.program->images() > 1) {
+    ended = RunBatch(state, lease.team(), timed, into);
+  } else if (nearEnd && lease.team().size() < DefaultThreads()) {
+    CallingTeam calling(lease.team(), state, *nearEnd);
+    ended = RunSteps(state, calling, range, timed, into, &calling);
+    if (ended) calling.End(range);
+  } else {
+    // With threads for all CPUs none is to spare, whatever others do.
+    ended = RunSteps(state, lease.team(), range, timed, into, nullptr);
+  }
   const auto took = Clock::now() - before;
   if (ended && !into.empty()) {
     pace.alone.Took(took);

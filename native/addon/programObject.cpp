@@ -73,7 +73,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     try {
       const auto free = std::find(arenas_.begin(), arenas_.end(), nullptr);
       const size_t place = static_cast<size_t>(free - arenas_.begin());
-      auto arena = std::make_shared<ArenaState>(program_);
+      auto arena = std::make_shared<ArenaState>(program_, threads_);
       if (free == arenas_.end()) arenas_.push_back(std::move(arena));
       else *free = std::move(arena);
       return Napi::Number::New(env, static_cast<double>(place));
@@ -103,7 +103,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     const Napi::Array arrays = list.As<Napi::Array>();
     if (!list.IsArray() || arrays.Length() != values.size()) throw Napi::TypeError::New(list.Env(), "xcorr addon: expected a typed array per input or result");
     data.reserve(values.size());
-    for (size_t value : values) data.push_back(BytesOf(arrays.Get(static_cast<uint32_t>(data.size())), PlainBytes(*program_, value), "an input or a result"));
+    for (size_t value : values) data.push_back(BytesOf(arrays.Get(static_cast<uint32_t>(data.size())), GivenBytes(*program_, value), "an input or a result"));
     return data;
   }
 
@@ -111,6 +111,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   void Bring(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
     state.cancelled = false;
     state.milliseconds.clear();
+    if (program_->images() > 1) return BringBatch(state, inputs, lent);
     Duration copied{0};
     for (size_t k = 0; k < inputs.size(); ++k) {
       const size_t value = program_->inputs()[k];
@@ -122,9 +123,24 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     if (!lent && !inputs.empty()) pace_->Copied(copied);
   }
 
+  // The images of a batch go into an arena one by one; where they lie meanwhile.
+  void BringBatch(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
+    state.batch.resize(inputs.size());
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      state.inputs[k] = inputs[k];
+      if (lent) continue;
+      const size_t bytes = GivenBytes(*program_, program_->inputs()[k]);
+      if (state.batch[k].bytes() != bytes) state.batch[k] = AlignedBuffer(bytes);
+      TeamLease lease(bytes < kLargeInput ? 1 : threads_);
+      CopyBytes(lease.team(), inputs[k], state.batch[k].data(), bytes);
+      state.inputs[k] = state.batch[k].data();
+    }
+  }
+
   // (arena, first, last)
-  StepRange ReadRange(const Napi::CallbackInfo& info) {
+  StepRange ReadRange(const Napi::CallbackInfo& info, bool begins) {
     const Program& program = Get(info.Env());
+    if (program.images() > 1 && !begins) throw Napi::TypeError::New(info.Env(), "xcorr addon: a batch runs in one call, which has its inputs");
     const StepRange range = {ReadIndex(info[1], program.stepCount() + 1, "a step"), ReadIndex(info[2], program.stepCount() + 1, "a step")};
     for (size_t s = range.first; s < range.last; ++s) {
       if (!program.has(s)) throw Napi::Error::New(info.Env(), "xcorr addon: no native kernel for step " + std::to_string(s));
@@ -134,7 +150,7 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
   // (arena, first, last, results?). The results' memory is V8's own: a loop of such calls may never let the event loop turn.
   Napi::Value RunSteps(const Napi::CallbackInfo& info) {
-    const StepRange range = ReadRange(info);
+    const StepRange range = ReadRange(info, false);
     ArenaState& state = Idle(info[0]);
     Execute(state, range, threads_, *pace_, false, ReadArrays(info[3], program_->results()));
     return info.Env().Undefined();
@@ -149,8 +165,8 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
     const size_t results = program.results().size(), inputs = program.inputs().size();
     if (info.Length() != 1 + results + inputs) throw Napi::TypeError::New(env, "xcorr addon: expected a typed array per result and input");
     if (!whole_) throw Napi::Error::New(env, "xcorr addon: steps without a native kernel");
-    for (size_t k = 0; k < results; ++k) state.results[k] = BytesOf(info[1 + k], PlainBytes(program, program.results()[k]), "a result");
-    for (size_t k = 0; k < inputs; ++k) state.inputs[k] = BytesOf(info[1 + results + k], PlainBytes(program, program.inputs()[k]), "an input");
+    for (size_t k = 0; k < results; ++k) state.results[k] = BytesOf(info[1 + k], GivenBytes(program, program.results()[k]), "a result");
+    for (size_t k = 0; k < inputs; ++k) state.inputs[k] = BytesOf(info[1 + results + k], GivenBytes(program, program.inputs()[k]), "an input");
     Bring(state, state.inputs, true);
     const Ran ran = Execute(state, {0, program.stepCount()}, threads_, *pace_, false, state.results);
     return Napi::Number::New(env, std::chrono::duration<double, std::milli>(ran.took).count());
@@ -159,16 +175,17 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   // () -> whether an asynchronous run may as well be one of all steps at once
   Napi::Value AtOnce(const Napi::CallbackInfo& info) {
     const Program& program = Get(info.Env());
-    const bool small = std::all_of(program.results().begin(), program.results().end(), [&](size_t value) { return PlainBytes(program, value) < kLargeResult; });
+    const bool small = std::all_of(program.results().begin(), program.results().end(), [&](size_t value) { return GivenBytes(program, value) < kLargeResult; });
     return Napi::Boolean::New(info.Env(), small && pace_->atOnce.under());
   }
 
   // (arena, first, last, finish, inputs?, timed) -> false if it was cancelled, else as run; at once, or a promise of it
   Napi::Value RunStepsAsync(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    const StepRange range = ReadRange(info);
+    const bool begins = !info[4].IsUndefined();
+    const StepRange range = ReadRange(info, begins);
     ArenaState& state = Idle(info[0]);
-    const bool finish = info[3].ToBoolean(), begins = !info[4].IsUndefined(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
+    const bool finish = info[3].ToBoolean(), timed = info[5].ToBoolean(), atOnce = pace_->atOnce.under();
     const std::vector<void*> inputs = ReadArrays(info[4], program_->inputs());
     try {
       if (!atOnce) {

@@ -40,7 +40,7 @@ Napi::ArrayBuffer Copy(Napi::Env env, const Program& program, const ArenaState& 
 
 Results::Results(Napi::Env env, const Program& program, bool wanted) : list(Napi::Array::New(env)) {
   for (size_t k = 0; wanted && k < program.results().size(); ++k) {
-    const size_t bytes = PlainBytes(program, program.results()[k]);
+    const size_t bytes = GivenBytes(program, program.results()[k]);
     const Napi::ArrayBuffer buffer = bytes >= kLargeResult ? Adopt(env, TakeResultMemory(bytes)) : Napi::ArrayBuffer::New(env, bytes);
     list.Set(static_cast<uint32_t>(k), buffer);
     into.push_back(Napi::ArrayBuffer(buffer).Data());
@@ -49,8 +49,9 @@ Results::Results(Napi::Env env, const Program& program, bool wanted) : list(Napi
 
 LargeResults::LargeResults(const Program& program, bool wanted) {
   for (size_t k = 0; wanted && k < program.results().size(); ++k) {
-    const size_t bytes = PlainBytes(program, program.results()[k]);
-    memory.push_back(bytes < kLargeResult ? AlignedBuffer() : TakeResultMemory(bytes));
+    const size_t bytes = GivenBytes(program, program.results()[k]);
+    // A batch has no place for small ones either: its arenas hold one image.
+    memory.push_back(bytes < kLargeResult && program.images() == 1 ? AlignedBuffer() : TakeResultMemory(bytes));
     into.push_back(memory.back().data());
   }
 }

@@ -12,13 +12,6 @@ namespace {
 // Bytes that one task copies.
 constexpr size_t kCopied = 128 << 10;
 
-void Copy(Team& team, const void* from, void* to, size_t bytes) {
-  team.Run(static_cast<int64_t>((bytes + kCopied - 1) / kCopied), [&](int64_t task, int) {
-    const size_t begin = static_cast<size_t>(task) * kCopied;
-    std::memcpy(static_cast<uint8_t*>(to) + begin, static_cast<const uint8_t*>(from) + begin, std::min(kCopied, bytes - begin));
-  });
-}
-
 class InPlace : public Step {
  public:
   InPlace() { info.algorithm = "in place"; }
@@ -27,8 +20,15 @@ class InPlace : public Step {
 
 }  // namespace
 
+void CopyBytes(Team& team, const void* from, void* to, size_t bytes) {
+  team.Run(static_cast<int64_t>((bytes + kCopied - 1) / kCopied), [&](int64_t task, int) {
+    const size_t begin = static_cast<size_t>(task) * kCopied;
+    std::memcpy(static_cast<uint8_t*>(to) + begin, static_cast<const uint8_t*>(from) + begin, std::min(kCopied, bytes - begin));
+  });
+}
+
 Program::Program(const Plan& plan, const KernelTable& kernels, const Choices& choices, Team& team)
-    : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)) {
+    : kernels_(kernels), values_(plan.values), inputs_(plan.inputs), results_(plan.results), arenaBytes_(AlignUp(plan.arenaBytes)), images_(plan.images) {
   std::vector<bool> needed(values_.size(), false);
   for (const PlanStep& node : plan.steps) {
     Problem problem;
@@ -115,14 +115,14 @@ void* Program::Home(const Arena& arena, size_t value) const {
 void Program::Write(Team& team, const Arena& arena, size_t value, const void* plain) const {
   const TensorDesc& type = values_[value].type;
   void* to = arena.places[value];
-  if (type.layout == Layout::kPlain) Copy(team, plain, to, type.Bytes());
+  if (type.layout == Layout::kPlain) CopyBytes(team, plain, to, type.Bytes());
   else PlainToBlocked(kernels_, team, Image(type), static_cast<const float*>(plain), static_cast<float*>(to));
 }
 
 void Program::Read(Team& team, const Arena& arena, size_t value, void* plain) const {
   const TensorDesc& type = values_[value].type;
   const void* from = arena.places[value];
-  if (type.layout == Layout::kPlain) Copy(team, from, plain, type.Bytes());
+  if (type.layout == Layout::kPlain) CopyBytes(team, from, plain, type.Bytes());
   else BlockedToPlain(kernels_, team, Image(type), static_cast<const float*>(from), static_cast<float*>(plain));
 }
 

@@ -29,6 +29,8 @@ struct Plan {
   std::vector<PlanStep> steps;
   std::vector<size_t> inputs, results;  // values that a run is given, and that it gives; none is a constant
   size_t arenaBytes = 0;
+  // A run is given so many images, one after another, and gives as many; values and steps are of one.
+  int64_t images = 1;
 };
 
 // The memory of one run at a time, and where the values lie: in it, or in memory lent for a run.
@@ -39,6 +41,8 @@ struct Arena {
   std::vector<const void*> inputs;
   std::vector<void*> outputs;
 };
+
+void CopyBytes(Team& team, const void* from, void* to, size_t bytes);
 
 class Program {
  public:
@@ -54,6 +58,7 @@ class Program {
   bool isConstant(size_t value) const { return values_[value].offset < 0; }
   // Bytes that the program holds: copies of constants and packed weights.
   size_t bytes() const { return memory_.bytes(); }
+  int64_t images() const { return images_; }
   const std::vector<size_t>& inputs() const { return inputs_; }
   const std::vector<size_t>& results() const { return results_; }
   Arena NewArena() const;
@@ -86,6 +91,7 @@ class Program {
   std::vector<const void*> constantOf_;  // per value
   std::vector<size_t> inputs_, results_;
   size_t arenaBytes_ = 0, scratchBytes_ = 0;
+  int64_t images_ = 1;
 };
 
 }  // namespace xcorr

@@ -25,6 +25,8 @@ export interface NativeValue extends TensorType {
 }
 
 export interface NativePlan {
+  /** Runs are given so many images, one after another, and give as many; everything else is of one. */
+  readonly images: number;
   readonly values: readonly NativeValue[];
   readonly steps: readonly {
     op: string;

@@ -12,7 +12,7 @@ import type {
 } from "../core/backend.js";
 import { DTYPES, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
-import type { OpDef } from "../core/op.js";
+import type { OpDef, TensorType } from "../core/op.js";
 import { frozenShape, type Shape, sizeOf } from "../core/shape.js";
 import { storedIn } from "../core/stored.js";
 import { Tensor } from "../core/tensor.js";
@@ -51,7 +51,7 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
   return {
     name: "native",
     isa,
-    target: { blocked: true },
+    target: { blocked: true, threads: options.threads ?? addon.threads },
     run(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void {
       const declined = addon.ops.includes(op.name)
         ? addon.run(
@@ -67,6 +67,13 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
     },
     load: (plan: Plan, load: LoadOptions = {}): Program =>
       new NativePlanProgram(plan, isa, { ...load, threads: load.threads ?? options.threads }),
+    loadBatch(plan: Plan, images: number, load: LoadOptions = {}): Program | undefined {
+      const threads = load.threads ?? options.threads;
+      const program = new NativePlanProgram(plan, isa, { ...load, threads }, images);
+      if (program.whole && program.allMade) return program;
+      program.dispose();
+      return undefined;
+    },
   };
 }
 
@@ -108,6 +115,12 @@ async function afterTurn(results: Tensor[], signal?: AbortSignal): Promise<Tenso
   return results;
 }
 
+/** The type of as many images. */
+const ofAll = ({ dtype, shape }: TensorType, images: number): TensorType => ({
+  dtype,
+  shape: images === 1 ? shape : [images, ...shape.slice(1)],
+});
+
 /** A run of steps that all have kernels, or one step that has none. */
 interface Segment {
   readonly first: number;
@@ -120,11 +133,11 @@ class NativePlanProgram implements Program {
   private readonly infos: readonly NativeStepInfo[];
   private readonly segments: readonly Segment[];
   /** All steps have kernels: a run is one call. */
-  private readonly whole: boolean;
+  readonly whole: boolean;
   /** Outputs that the run makes: neither constants nor inputs. */
   private readonly made: readonly number[];
   /** All outputs are of these, in order. */
-  private readonly allMade: boolean;
+  readonly allMade: boolean;
   private readonly sizes: readonly number[];
   private readonly shapes: readonly Shape[];
   /** What the addon said last: runs are short, and one that is asynchronous may be done at once. */
@@ -141,6 +154,8 @@ class NativePlanProgram implements Program {
     private readonly plan: Plan,
     private readonly isa: string,
     { threads, winograd = true, tune = false }: LoadOptions,
+    /** Inputs and results are of so many images, the plan is for one. */
+    private readonly images = 1,
   ) {
     const addon = loadAddon();
     this.made = plan.outputs.filter(
@@ -150,11 +165,14 @@ class NativePlanProgram implements Program {
         plan.outputs.indexOf(value) === k,
     );
     this.allMade = this.made.length === plan.outputs.length;
-    this.shapes = this.made.map((value) => frozenShape("program", plan.values[value].type.shape));
+    this.shapes = this.made.map((value) =>
+      frozenShape("program", ofAll(plan.values[value].type, images).shape),
+    );
     this.sizes = this.shapes.map(sizeOf);
     this.passes = plan.outputs.some((value) => plan.inputs.includes(value));
     this.program = new addon.Program(
       {
+        images,
         arenaBytes: plan.arenaBytes,
         inputs: plan.inputs,
         results: this.made,
@@ -219,8 +237,16 @@ class NativePlanProgram implements Program {
   steps(): StepReport[] {
     return this.plan.steps.map((_, s) => {
       const { algorithm, declined } = this.infos[s];
+      const one = describeStep(this.plan, s);
       return {
-        ...describeStep(this.plan, s),
+        ...one,
+        // Constants serve all images.
+        inputs: one.inputs.map((type, i) =>
+          this.plan.values[this.plan.steps[s].inputs[i]].constant ? type : ofAll(type, this.images),
+        ),
+        outputs: one.outputs.map((type) => ofAll(type, this.images)),
+        macs: one.macs * this.images,
+        bytes: one.bytes * this.images,
         algorithm: algorithm ?? "reference",
         declined,
         isa: algorithm === undefined ? "reference" : this.isa,
@@ -256,7 +282,7 @@ class NativePlanProgram implements Program {
           const running = this.program.runAsync(arena, first, last, finish, given, timed);
           const ran = running instanceof Promise ? await running : running;
           if (running === ran && mustTurn(performance.now() - before)) await turn();
-          if (ran && finish) made = ran.map((buffer, k) => this.viewOf(this.made[k], buffer));
+          if (ran && finish) made = ran.map((buffer, k) => this.viewOf(k, buffer));
           if (times)
             times.splice(first, last - first, ...this.program.times(arena).slice(first, last));
         } else {
@@ -343,9 +369,9 @@ class NativePlanProgram implements Program {
     );
   }
 
-  private viewOf(value: number, buffer: ArrayBuffer): TypedArray {
-    const { dtype, shape } = this.plan.values[value].type;
-    return DTYPES[dtype].view(buffer, 0, sizeOf(shape));
+  private viewOf(k: number, buffer: ArrayBuffer): TypedArray {
+    const { dtype } = this.plan.values[this.made[k]].type;
+    return DTYPES[dtype].view(buffer, 0, this.sizes[k]);
   }
 
   /** What the run made, k-th. */

@@ -11,6 +11,8 @@ export type Layout = "plain" | "blocked";
 export interface Target {
   /** Images run faster in the blocked layout. */
   readonly blocked: boolean;
+  /** Threads of a run that says nothing of them, if images of a batch can run side by side, each on one (see loadBatch). */
+  readonly threads?: number;
 }
 
 /** One tensor of a plan. */
@@ -105,4 +107,9 @@ export interface Backend {
   /** Runs one op now, on the calling thread; fills `outputs`. */
   run(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void;
   load(plan: Plan, options?: LoadOptions): Program;
+  /**
+   * A program that takes batches of so many images, each of which goes by itself through the plan, one for a single image; undefined if the backend cannot run
+   * that. Its reports are of whole batches.
+   */
+  loadBatch?(plan: Plan, images: number, options?: LoadOptions): Program | undefined;
 }

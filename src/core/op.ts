@@ -98,6 +98,15 @@ export interface OpDef<Attrs extends object = object> {
   layout?(inputs: readonly TensorType[], attrs: Attrs): LayoutRule;
   /** Where its inputs lie in its output, or its outputs in its input, if it changes nothing in them; a plan then need not copy them. */
   placement?(inputs: readonly TensorType[], attrs: Attrs): Placement | undefined;
+  /**
+   * The attributes for one image of a batch, if image n of every output is made of image n of the inputs alone; else undefined. Images lie along axis 0, and
+   * `ofBatch` says which inputs have one for each; the others serve all. Absent: as an elementwise op has it, or never.
+   */
+  byImage?(
+    inputs: readonly TensorType[],
+    attrs: Attrs,
+    ofBatch: readonly boolean[],
+  ): Attrs | undefined;
   /** One output element per input element at the same place (after broadcasting). */
   readonly elementwise?: boolean;
   /** The activation that this op with these attributes is, so that it can be fused into the op before it. */

@@ -6,10 +6,11 @@ import { expected, ShapeError } from "../core/errors.js";
 import type { OpDef } from "../core/op.js";
 import { forEachIndex, stridesOf } from "../core/shape.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkRank, followsOnImages, samePlace } from "./shared.js";
+import { checkCount, checkRank, firstByImage, followsOnImages, samePlace } from "./shared.js";
 
 export const channelShuffleOp: OpDef<{ readonly groups: number }> = {
   name: "channelShuffle",
+  byImage: firstByImage,
   sight: () => samePlace,
   gradient: (step) => moveGradient(channelShuffleOp, step),
   infer(inputs, { groups }) {

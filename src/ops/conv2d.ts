@@ -16,7 +16,14 @@ import { conv2dInputGradientOp, conv2dWeightGradientOp } from "./conv2dGradient.
 import { applyActivation, applyResidual } from "./epilogue.js";
 import { padOp } from "./pad.js";
 import { reduceOps } from "./reduce.js";
-import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import {
+  batched,
+  checkCount,
+  checkFloat,
+  checkRank,
+  checkShapeIs,
+  firstByImage,
+} from "./shared.js";
 
 export interface Conv2dAttrs {
   readonly stride: readonly number[];
@@ -83,6 +90,7 @@ export function checkConvChannels(
 
 export const conv2dOp: OpDef<Conv2dAttrs> = {
   name: "conv2d",
+  byImage: firstByImage,
   epilogue: "residual",
   padsWithZeros: true,
 

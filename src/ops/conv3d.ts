@@ -6,7 +6,14 @@ import type { Tensor } from "../core/tensor.js";
 import { windowOutput } from "../core/window.js";
 import { type ConvOptions, checkConvChannels, convWindow, readConvOptions } from "./conv2d.js";
 import { padOp } from "./pad.js";
-import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import {
+  batched,
+  checkCount,
+  checkFloat,
+  checkRank,
+  checkShapeIs,
+  firstByImage,
+} from "./shared.js";
 
 export interface Conv3dAttrs {
   readonly stride: readonly number[];
@@ -18,6 +25,7 @@ export interface Conv3dAttrs {
 
 export const conv3dOp: OpDef<Conv3dAttrs> = {
   name: "conv3d",
+  byImage: firstByImage,
   padsWithZeros: true,
   infer(inputs, attrs) {
     checkCount("conv3d", inputs, 2, 3);

@@ -17,7 +17,14 @@ import { conv2dWeightGradientOp } from "./conv2dGradient.js";
 import { sliceOp } from "./data.js";
 import { applyActivation } from "./epilogue.js";
 import { reduceOps } from "./reduce.js";
-import { batched, checkCount, checkFloat, checkRank, checkShapeIs } from "./shared.js";
+import {
+  batched,
+  checkCount,
+  checkFloat,
+  checkRank,
+  checkShapeIs,
+  firstByImage,
+} from "./shared.js";
 
 export interface ConvTransposeAttrs {
   readonly stride: readonly number[];
@@ -70,6 +77,7 @@ function defineConvTranspose(name: string, axes: 2 | 3): OpDef<ConvTransposeAttr
   const form = axes === 2 ? "H, W" : "D, H, W";
   return {
     name,
+    byImage: firstByImage,
     epilogue: axes === 2 ? "activation" : undefined,
     infer(inputs, attrs) {
       checkCount(name, inputs, 2, 3);

@@ -16,6 +16,7 @@ import {
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
 import {
+  byImageUnlessAlong,
   checkCount,
   checkRank,
   checkSameDtype,
@@ -39,6 +40,8 @@ const sameMemory: Placement = { whole: "input", axis: 0, starts: [0] };
 
 export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
   name: "reshape",
+  byImage: ([x], { shape }) =>
+    shape[0] === x.shape[0] ? { shape: [1, ...shape.slice(1)] } : undefined,
   // Sizes of the image that stay as they are, stay in place.
   sight: ([x], { shape }) =>
     x.shape.length > 2 && sameShape(x.shape.slice(2), shape.slice(2)) && x.shape[0] === shape[0]
@@ -66,6 +69,7 @@ export const reshapeOp: OpDef<{ readonly shape: readonly number[] }> = {
 
 export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
   name: "transpose",
+  byImage: (_inputs, attrs) => (attrs.perm[0] === 0 ? attrs : undefined),
   sight: (_inputs, { perm }, axis) => (perm[2 + axis] === 2 + axis ? samePlace : "whole"),
   infer(inputs, { perm }) {
     checkCount("transpose", inputs, 1);
@@ -93,6 +97,8 @@ export const transposeOp: OpDef<{ readonly perm: readonly number[] }> = {
 
 export const concatOp: OpDef<{ readonly axis: number }> = {
   name: "concat",
+  byImage: (_inputs, attrs, ofBatch) =>
+    attrs.axis !== 0 && ofBatch.every(Boolean) ? attrs : undefined,
   sight(inputs, { axis: along }, axis, input) {
     if (along !== 2 + axis) return samePlace;
     const before = inputs.slice(0, input).reduce((sum, x) => sum + x.shape[along], 0);
@@ -144,6 +150,7 @@ export const concatOp: OpDef<{ readonly axis: number }> = {
 
 export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly number[] }> = {
   name: "split",
+  byImage: byImageUnlessAlong(({ axis }) => [axis]),
   sight: (_inputs, { axis: along }, axis) => (along === 2 + axis ? "whole" : samePlace),
   gradient: ({ attrs: { axis }, outputGradients }) => dispatch(concatOp, outputGradients, { axis }),
   placement: (_inputs, { axis, sizes }) => ({ whole: "input", axis, starts: startsOf(sizes) }),
@@ -189,6 +196,12 @@ export interface SliceAttrs {
 
 export const sliceOp: OpDef<SliceAttrs> = {
   name: "slice",
+  byImage([x], attrs) {
+    const { sizes, steps } = attrs;
+    return sizes[0] === x.shape[0] && steps[0] === 1
+      ? { ...attrs, sizes: [1, ...sizes.slice(1)] }
+      : undefined;
+  },
   sight:
     (_inputs, { starts, steps }, axis) =>
     (at) => {
@@ -236,6 +249,10 @@ export const sliceOp: OpDef<SliceAttrs> = {
 
 export const expandOp: OpDef<{ readonly shape: readonly number[] }> = {
   name: "expand",
+  byImage: ([x], { shape }) =>
+    shape.length === x.shape.length && shape[0] === x.shape[0]
+      ? { shape: [1, ...shape.slice(1)] }
+      : undefined,
   gradient: (step) => moveGradient(expandOp, step),
   infer(inputs, { shape }) {
     checkCount("expand", inputs, 1);
@@ -256,6 +273,7 @@ export const expandOp: OpDef<{ readonly shape: readonly number[] }> = {
 
 export const tileOp: OpDef<{ readonly repeats: readonly number[] }> = {
   name: "tile",
+  byImage: (_inputs, attrs) => (attrs.repeats[0] === 1 ? attrs : undefined),
   gradient: (step) => moveGradient(tileOp, step),
   infer(inputs, { repeats }) {
     checkCount("tile", inputs, 1);

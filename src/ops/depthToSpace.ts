@@ -5,7 +5,7 @@ import type { OpDef } from "../core/op.js";
 import { stridesOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkRank, copyFrom, dot } from "./shared.js";
+import { checkCount, checkRank, copyFrom, dot, firstByImage } from "./shared.js";
 
 export interface DepthToSpaceAttrs {
   readonly blockSize: number;
@@ -14,6 +14,7 @@ export interface DepthToSpaceAttrs {
 
 export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
   name: "depthToSpace",
+  byImage: firstByImage,
   sight:
     (_inputs, { blockSize }) =>
     (at) => [Math.floor(at / blockSize), Math.floor(at / blockSize)],
@@ -40,6 +41,7 @@ export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
 
 export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
   name: "spaceToDepth",
+  byImage: firstByImage,
   sight:
     (_inputs, { blockSize }) =>
     (at) => [at * blockSize, (at + 1) * blockSize - 1],

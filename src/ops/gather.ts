@@ -5,7 +5,7 @@ import type { OpDef, TensorType } from "../core/op.js";
 import { normalizeAxis, sizeOf, stridesOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkDtype, checkRank, copyFrom } from "./shared.js";
+import { byImageUnlessAlong, checkCount, checkDtype, checkRank, copyFrom } from "./shared.js";
 
 /** An index of a gather, negative from the end, as a place from the front. */
 function place(op: string, value: number | bigint, length: number): number {
@@ -21,6 +21,7 @@ function checkIndices(op: string, indices: TensorType): void {
 
 export const gatherOp: OpDef<{ readonly axis: number }> = {
   name: "gather",
+  byImage: byImageUnlessAlong(({ axis }) => [axis]),
   gradient: (step) => moveGradient(gatherOp, step),
   infer(inputs, { axis }) {
     checkCount("gather", inputs, 2);

@@ -8,7 +8,14 @@ import type { OpDef } from "../core/op.js";
 import { readInts } from "../core/options.js";
 import { sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
-import { batched, checkCount, checkFloat, checkRank, followsOnImages } from "./shared.js";
+import {
+  batched,
+  checkCount,
+  checkFloat,
+  checkRank,
+  firstByImage,
+  followsOnImages,
+} from "./shared.js";
 
 const mean = (numbers: readonly number[]): number =>
   numbers.reduce((sum, v) => sum + v, 0) / numbers.length;
@@ -21,6 +28,7 @@ const largest = (numbers: readonly number[]): number =>
 function defineGlobalPool(name: string, reduce: (numbers: readonly number[]) => number): OpDef {
   return {
     name,
+    byImage: firstByImage,
     infer(inputs) {
       checkCount(name, inputs, 1);
       checkFloat(name, inputs);
@@ -100,6 +108,7 @@ function defineAdaptivePool(
 ): OpDef<AdaptivePoolAttrs> {
   return {
     name,
+    byImage: firstByImage,
     sight:
       ([x], { outputSize }, axis) =>
       (at) => {

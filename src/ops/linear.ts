@@ -12,6 +12,7 @@ import {
   checkRank,
   checkSameDtype,
   checkShapeIs,
+  firstByImage,
   sumTo,
 } from "./shared.js";
 
@@ -22,6 +23,8 @@ export interface LinearAttrs {
 /** y[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i] */
 export const linearOp: OpDef<LinearAttrs> = {
   name: "linear",
+  byImage: ([x, ...rest], attrs, ofBatch) =>
+    x.shape.length > 1 ? firstByImage([x, ...rest], attrs, ofBatch) : undefined,
   epilogue: "activation",
   infer(inputs) {
     checkCount("linear", inputs, 2, 3);
@@ -90,6 +93,19 @@ function matmulShapes(a: readonly number[], b: readonly number[]) {
 /** NumPy's matmul: the last two axes are matrices, the axes in front broadcast. */
 export const matmulOp: OpDef = {
   name: "matmul",
+  byImage([a, b], attrs, [ofA, ofB]) {
+    const [ranksA, ranksB] = [a.shape.length, b.shape.length];
+    // Rows of a, or an axis in front of both: matrices that the other's broadcast to.
+    if (!ofB)
+      return ranksA > 1 &&
+        (ranksB <= 2 || (ranksB <= ranksA && ranksA > 2 && (ranksB < ranksA || b.shape[0] === 1)))
+        ? attrs
+        : undefined;
+    const inFront = ranksB > 2 && ranksA <= ranksB;
+    return inFront && (ofA ? ranksA === ranksB : ranksA < ranksB || a.shape[0] === 1)
+      ? attrs
+      : undefined;
+  },
   infer(inputs) {
     checkCount("matmul", inputs, 2);
     checkSameDtype("matmul", inputs);
@@ -148,6 +164,11 @@ export interface GemmAttrs {
 /** y = alpha * A' B' + beta * C, with A' and B' transposed if asked, C broadcast. */
 export const gemmOp: OpDef<GemmAttrs> = {
   name: "gemm",
+  byImage(inputs, attrs, ofBatch) {
+    const c = inputs[2];
+    const served = !c || c.shape.length < 2 || c.shape[0] === 1;
+    return served && !attrs.transA ? firstByImage(inputs, attrs, ofBatch) : undefined;
+  },
   infer(inputs, attrs) {
     checkCount("gemm", inputs, 2, 3);
     checkSameDtype("gemm", inputs);

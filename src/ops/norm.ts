@@ -14,7 +14,15 @@ import { broadcastStrides, forEachIndex, normalizeAxis, sizeOf } from "../core/s
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
 import { batchNormTrainingOp } from "./batchNormTraining.js";
 import { applyActivation } from "./epilogue.js";
-import { checkCount, checkFloat, checkShapeIs, followsOnImages, samePlace } from "./shared.js";
+import {
+  byImageUnlessAlong,
+  checkCount,
+  checkFloat,
+  checkShapeIs,
+  firstByImage,
+  followsOnImages,
+  samePlace,
+} from "./shared.js";
 
 export interface EpsAttrs {
   readonly eps: number;
@@ -30,6 +38,7 @@ export interface BatchNormAttrs extends EpsAttrs {
 
 export const batchNormOp: OpDef<BatchNormAttrs> = {
   name: "batchNorm",
+  byImage: firstByImage,
   epilogue: "activation",
   sight: () => samePlace,
   infer(inputs) {
@@ -133,6 +142,7 @@ function inferPerChannel(op: string, inputs: readonly TensorType[]): TensorType[
 
 export const instanceNormOp: OpDef<InstanceNormAttrs> = {
   name: "instanceNorm",
+  byImage: firstByImage,
   epilogue: "activation",
   layout: followsOnImages,
   infer: (inputs) => inferPerChannel("instanceNorm", inputs),
@@ -142,6 +152,7 @@ export const instanceNormOp: OpDef<InstanceNormAttrs> = {
 
 export const groupNormOp: OpDef<GroupNormAttrs> = {
   name: "groupNorm",
+  byImage: firstByImage,
   epilogue: "activation",
   layout: followsOnImages,
   infer(inputs, { groups }) {
@@ -158,6 +169,7 @@ export const groupNormOp: OpDef<GroupNormAttrs> = {
 /** Statistics of the channels of one pixel; scale and bias per channel. */
 export const channelNormOp: OpDef<EpsAttrs> = {
   name: "channelNorm",
+  byImage: firstByImage,
   sight: () => samePlace,
   layout: followsOnImages,
   infer: (inputs) => inferPerChannel("channelNorm", inputs),
@@ -184,6 +196,7 @@ export interface LayerNormAttrs extends EpsAttrs {
 
 export const layerNormOp: OpDef<LayerNormAttrs> = {
   name: "layerNorm",
+  byImage: byImageUnlessAlong(({ axis }) => [axis]),
   infer(inputs, { axis }) {
     checkCount("layerNorm", inputs, 2, 3);
     checkFloat("layerNorm", inputs);
@@ -246,6 +259,7 @@ export interface LocalResponseNormAttrs {
 /** y[c] = x[c] / (k + alpha / size * sum of squares of the `size` channels around c)^beta */
 export const localResponseNormOp: OpDef<LocalResponseNormAttrs> = {
   name: "localResponseNorm",
+  byImage: firstByImage,
   sight: () => samePlace,
   layout: followsOnImages,
   infer(inputs) {
@@ -297,6 +311,7 @@ function forEachFibre(
 
 export const lpNormalizeOp: OpDef<{ readonly p: number; readonly axis: number }> = {
   name: "lpNormalize",
+  byImage: byImageUnlessAlong(({ axis }) => [axis]),
   infer(inputs, { axis }) {
     checkCount("lpNormalize", inputs, 1);
     checkFloat("lpNormalize", inputs);
@@ -314,6 +329,7 @@ export const lpNormalizeOp: OpDef<{ readonly p: number; readonly axis: number }>
 
 export const meanVarianceNormOp: OpDef<{ readonly axes: readonly number[] }> = {
   name: "meanVarianceNorm",
+  byImage: byImageUnlessAlong(({ axes }) => axes),
   infer(inputs) {
     checkCount("meanVarianceNorm", inputs, 1);
     checkFloat("meanVarianceNorm", inputs);

@@ -11,7 +11,14 @@ import { sizeOf } from "../core/shape.js";
 import { numbersOf, type Tensor, writeNumber } from "../core/tensor.js";
 import { span, type Window, windowOutput } from "../core/window.js";
 import { avgPoolGradientOps, maxPoolGradientOps } from "./poolGradient.js";
-import { batched, checkCount, checkDtype, checkRank, followsOnImages } from "./shared.js";
+import {
+  batched,
+  checkCount,
+  checkDtype,
+  checkRank,
+  firstByImage,
+  followsOnImages,
+} from "./shared.js";
 import {
   type AvgPoolAttrs,
   averageDivisor,
@@ -70,6 +77,8 @@ function referencePool(
 function defineMaxPool(name: string, axes: 2 | 3): OpDef<MaxPoolAttrs> {
   return {
     name,
+    byImage: (inputs, attrs, ofBatch) =>
+      attrs.indices === "none" ? firstByImage(inputs, attrs, ofBatch) : undefined,
     infer(inputs, attrs) {
       const y = inferPool(name, axes, inputs, attrs, [
         "float32",
@@ -130,6 +139,7 @@ function flatIndex(
 function defineAvgPool(name: string, axes: 2 | 3): OpDef<AvgPoolAttrs> {
   return {
     name,
+    byImage: firstByImage,
     infer: (inputs, attrs) => [
       inferPool(name, axes, inputs, attrs, ["float32", "float64", "float16"]),
     ],
@@ -151,6 +161,7 @@ function defineAvgPool(name: string, axes: 2 | 3): OpDef<AvgPoolAttrs> {
 function defineLpPool(name: string, axes: 2 | 3): OpDef<LpPoolAttrs> {
   return {
     name,
+    byImage: firstByImage,
     infer: (inputs, attrs) => [
       inferPool(name, axes, inputs, attrs, ["float32", "float64", "float16"]),
     ],

@@ -5,7 +5,7 @@ import { expected, ShapeError, TensorError } from "../core/errors.js";
 import type { GradientRequest, OpDef } from "../core/op.js";
 import { forEachIndex, normalizeAxes, normalizeAxis, sizeOf, stridesOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
-import { checkCount, samePlace } from "./shared.js";
+import { byImageUnlessAlong, checkCount, samePlace } from "./shared.js";
 
 export interface ReduceAttrs {
   readonly axes: readonly number[];
@@ -79,6 +79,7 @@ function forEachGroup(
 function defineReduction(name: string): OpDef<ReduceAttrs> {
   return {
     name,
+    byImage: byImageUnlessAlong(({ axes }) => axes),
     infer(inputs, attrs) {
       checkCount(name, inputs, 1);
       const [{ dtype, shape }] = inputs;
@@ -174,6 +175,7 @@ export interface ArgAttrs {
 function defineArg(name: string, better: (a: number, b: number) => boolean): OpDef<ArgAttrs> {
   return {
     name,
+    byImage: byImageUnlessAlong(({ axis }) => [axis]),
     infer(inputs, { axis, keepDims }) {
       checkCount(name, inputs, 1);
       const [{ shape }] = inputs;
@@ -213,6 +215,7 @@ export interface TopKAttrs {
 /** The k largest (or smallest) numbers along an axis, best first, and their places; of equal ones the first. */
 export const topKOp: OpDef<TopKAttrs> = {
   name: "topK",
+  byImage: byImageUnlessAlong(({ axis }) => [axis]),
   infer(inputs, { axis, k }) {
     checkCount("topK", inputs, 1);
     const [{ dtype, shape }] = inputs;

@@ -116,6 +116,13 @@ function taps(o: number, attrs: ResizeAttrs, axis: number, inSize: number): Taps
 
 export const resizeOp: OpDef<ResizeAttrs> = {
   name: "resize",
+  byImage([x], attrs, ofBatch) {
+    const { sizes, scales, coordinates, residual } = attrs;
+    const kept = sizes[0] === x.shape[0] && scales[0] === 1 && coordinates !== "tf_crop_and_resize";
+    return kept && !residual && ofBatch[0]
+      ? { ...attrs, sizes: [1, ...sizes.slice(1)] }
+      : undefined;
+  },
   epilogue: "residual",
   infer(inputs, { sizes, residual }) {
     checkCount("resize", inputs, residual ? 2 : 1);

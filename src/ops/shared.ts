@@ -89,6 +89,19 @@ export const samePlace = (at: number): readonly [number, number] => [at, at];
 export const isImage = (type: TensorType): boolean =>
   type.dtype === "float32" && type.shape.length === 4;
 
+/** OpDef.byImage of ops whose first input is the batch, beside weights. */
+export const firstByImage = <Attrs>(
+  _inputs: readonly TensorType[],
+  attrs: Attrs,
+  ofBatch: readonly boolean[],
+): Attrs | undefined => (ofBatch.every((of, i) => of === (i === 0)) ? attrs : undefined);
+
+/** The same of ops that work along some axes, and leave every other as it is. */
+export const byImageUnlessAlong =
+  <Attrs>(axesOf: (attrs: Attrs) => readonly number[]) =>
+  (inputs: readonly TensorType[], attrs: Attrs, ofBatch: readonly boolean[]): Attrs | undefined =>
+    axesOf(attrs).includes(0) ? undefined : firstByImage(inputs, attrs, ofBatch);
+
 /** Layout rule of ops that run as well blocked as plain, on images only. */
 export const followsOnImages = (inputs: readonly TensorType[]): LayoutRule =>
   isImage(inputs[0]) ? "follows" : "plain";

@@ -3,7 +3,7 @@ import { dispatch } from "../core/dispatch.js";
 import type { OpDef } from "../core/op.js";
 import { normalizeAxis, sizeOf } from "../core/shape.js";
 import { numbersOf, Tensor, writeNumber } from "../core/tensor.js";
-import { checkCount, checkFloat, samePlace } from "./shared.js";
+import { byImageUnlessAlong, checkCount, checkFloat, samePlace } from "./shared.js";
 
 export interface AxisAttrs {
   readonly axis: number;
@@ -28,6 +28,7 @@ function forEachRow(
 function defineAlongAxis(name: string, map: RowMap, rowGradient?: RowGradient): OpDef<AxisAttrs> {
   return {
     name,
+    byImage: byImageUnlessAlong(({ axis }) => [axis]),
     sight: (_inputs, { axis: along }, axis) => (along === 2 + axis ? "whole" : samePlace),
     gradient:
       rowGradient &&
