@@ -280,9 +280,8 @@ export class Network {
     const atOnce = threads ?? backend.target.threads;
     if (this.options.optimize === false || !backend.loadBatch || atOnce === undefined) return;
     const one = oneImageOf(graph);
-    if (!one || one.images < atOnce) return;
+    if (!one || one.images < atOnce || !prefersImages(one.graph)) return;
     optimize(one.graph, backend.target);
-    if (!prefersImages(one.graph)) return;
     const plan = makePlan(one.graph);
     const program = backend.loadBatch(plan, one.images, { threads, winograd, tune });
     return program && { program, arenaBytes: plan.arenaBytes };

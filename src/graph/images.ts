@@ -66,12 +66,9 @@ function attributesForOne(node: Node, ofBatch: readonly boolean[]): object | und
   return op.elementwise && broadcastsByImage(node, ofBatch) ? attrs : undefined;
 }
 
-function broadcastsByImage({ inputs, outputs }: Node, ofBatch: readonly boolean[]): boolean {
-  const rank = outputs[0].type.shape.length;
-  return inputs.every(({ type: { shape } }, i) =>
-    ofBatch[i] ? shape.length === rank : shape.length < rank || shape[0] === 1,
-  );
-}
+/** Images of all inputs of the batch lie along the outputs' axis 0. An input that serves all images, but has several itself, shows in the shape of one. */
+const broadcastsByImage = ({ inputs, outputs }: Node, ofBatch: readonly boolean[]): boolean =>
+  inputs.every(({ type }, i) => !ofBatch[i] || type.shape.length === outputs[0].type.shape.length);
 
 /**
  * Whether it costs less to read all weights for each image than to read and write all images for each layer: only weights count that do little besides being
