@@ -10,6 +10,10 @@ namespace {
 
 // Floats of a task's working set: they stay in the first cache from one pass over them to the next.
 constexpr int64_t kNear = 4096;
+// Rows of so many numbers go by at a time.
+constexpr int64_t kRows = kNear / 16;
+// Runs of fewer numbers go by many at a time.
+constexpr int64_t kShort = 8;
 
 float TopOf(const float* in, int64_t count) {
   float lanes[8];
@@ -44,10 +48,10 @@ void AlongRuns(const KernelTable& table, bool logarithm, const float* in, float*
   }
 }
 
-// `count` neighbours, at most kNear / 16, each with `length` numbers that lie `step` apart: row by row.
+// `count` neighbours, at most kRows, each with `length` numbers that lie `step` apart: row by row.
 void AlongRows(const KernelTable& table, bool logarithm, const float* in, float* out, int64_t count, int64_t length, int64_t step) {
-  float tops[kNear / 16];
-  double sums[kNear / 16] = {};
+  float tops[kRows];
+  double sums[kRows] = {};
   std::copy(in, in + count, tops);
   for (int64_t row = 1; row < length; ++row) {
     const float* x = in + row * step;
@@ -72,6 +76,21 @@ void AlongRows(const KernelTable& table, bool logarithm, const float* in, float*
   }
 }
 
+// As AlongRuns, of runs so short that vectors along them would be mostly empty: `count` of them side by side, as rows.
+void AlongShortRuns(const KernelTable& table, bool logarithm, const float* in, float* out, int64_t runs, int64_t length) {
+  float rows[kNear], made[kNear];
+  for (int64_t first = 0; first < runs; first += kRows) {
+    const int64_t count = std::min(kRows, runs - first), at = first * length;
+    for (int64_t k = 0; k < length; ++k) {
+      for (int64_t i = 0; i < count; ++i) rows[k * count + i] = in[at + i * length + k];
+    }
+    AlongRows(table, logarithm, rows, made, count, length, count);
+    for (int64_t k = 0; k < length; ++k) {
+      for (int64_t i = 0; i < count; ++i) out[at + i * length + k] = made[k * count + i];
+    }
+  }
+}
+
 std::unique_ptr<Step> MakeSoftmax(const Problem& p, bool logarithm) {
   RequireFloat32(p);
   RequirePlain(p);
@@ -84,11 +103,12 @@ std::unique_ptr<Step> MakeSoftmax(const Problem& p, bool logarithm) {
     return MakeFunction("runs", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
       team.Run((outer + perTask - 1) / perTask, [&](int64_t task, int) {
         const int64_t first = task * perTask * length;
-        AlongRuns(*table, logarithm, In(inputs, 0) + first, Out(outputs) + first, std::min(perTask, outer - task * perTask), length);
+        const auto along = length < kShort ? AlongShortRuns : AlongRuns;
+        along(*table, logarithm, In(inputs, 0) + first, Out(outputs) + first, std::min(perTask, outer - task * perTask), length);
       });
     });
   }
-  const int64_t width = std::max<int64_t>(16, std::min(kNear / 16, kNear / length / 16 * 16)), pieces = (inner + width - 1) / width;
+  const int64_t width = std::max<int64_t>(16, std::min(kRows, kNear / length / 16 * 16)), pieces = (inner + width - 1) / width;
   return MakeFunction("rows", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run(outer * pieces, [&](int64_t task, int) {
       const int64_t begin = task % pieces * width, at = task / pieces * length * inner + begin;

@@ -70,9 +70,12 @@ function attributesForOne(node: Node, ofBatch: readonly boolean[]): object | und
 const broadcastsByImage = ({ inputs, outputs }: Node, ofBatch: readonly boolean[]): boolean =>
   inputs.every(({ type }, i) => !ofBatch[i] || type.shape.length === outputs[0].type.shape.length);
 
+/** Numbers that a step reads and writes of an image, on average, for it to be worth a call of its own: 0.1 us. */
+const LEAST_OF_STEP = 512;
+
 /**
  * Whether it costs less to read all weights for each image than to read and write all images for each layer: only weights count that do little besides being
- * read, as those of a linear layer.
+ * read, as those of a linear layer. graph: of one image.
  */
 export function prefersImages(graph: Graph): boolean {
   let weights = 0;
@@ -83,7 +86,7 @@ export function prefersImages(graph: Graph): boolean {
     if ((op.macs?.(types, attrs) ?? 0) < 4 * parameters) weights += parameters;
     images += sum(inputs.filter((value) => !value.constant)) + sum(outputs);
   }
-  return weights < images;
+  return weights < images && images >= LEAST_OF_STEP * graph.nodes.length;
 }
 
 const sum = (values: readonly Value[]): number =>

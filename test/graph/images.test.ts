@@ -272,11 +272,14 @@ it("random graphs mean the same, image by image", () => {
   expect(taken).toBeGreaterThan(20);
 });
 
-it("weights that do little but be read, as a large linear layer's, are better read once for a batch", () => {
+it("weights that do little but be read, as a large linear layer's, and steps of few numbers are better for a whole batch", () => {
   const graphOf = (body: nn.Module, shape: readonly number[]): Graph =>
     compile(body, Tensor.zeros(shape)).graph({ input: Tensor.zeros(shape) });
   const convolutions = new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.ReLU());
   expect(prefersImages(graphOf(convolutions, [1, 3, 20, 20]))).toBe(true);
+  const rows = new nn.Softmax(1);
+  expect(prefersImages(graphOf(rows, [1, 2]))).toBe(false);
+  expect(prefersImages(graphOf(rows, [1, 1000]))).toBe(true);
   const head = new nn.Sequential(convolutions, new nn.Flatten(), new nn.Linear(8 * 18 * 18, 400));
   expect(prefersImages(graphOf(head, [1, 3, 20, 20]))).toBe(false);
 });
