@@ -10,7 +10,7 @@ import type {
   StepProfile,
   StepReport,
 } from "../core/backend.js";
-import { DTYPES, type TypedArray } from "../core/dtype.js";
+import { DTYPES, type DType, type TypedArray } from "../core/dtype.js";
 import { DisposedError, expected, OptionError } from "../core/errors.js";
 import type { OpDef, TensorType } from "../core/op.js";
 import { frozenShape, type Shape, sizeOf } from "../core/shape.js";
@@ -113,6 +113,16 @@ async function afterTurn(results: Tensor[], signal?: AbortSignal): Promise<Tenso
   await turn();
   signal?.throwIfAborted();
   return results;
+}
+
+/** Bytes from which on a result is worth memory that nobody has cleared: that may be of pages which the process has had before. */
+const LARGE_RESULT = 1 << 20;
+
+/** For a run that writes every element. */
+function emptyResult(dtype: DType, size: number): TypedArray {
+  const { bytes, array, view } = DTYPES[dtype];
+  if (size * bytes < LARGE_RESULT) return new array(size);
+  return view(Buffer.allocUnsafeSlow(size * bytes).buffer, 0, size);
 }
 
 /** The type of as many images. */
@@ -364,8 +374,8 @@ class NativePlanProgram implements Program {
   }
 
   private emptyResults(): TypedArray[] {
-    return this.made.map(
-      (value, k) => new DTYPES[this.plan.values[value].type.dtype].array(this.sizes[k]),
+    return this.made.map((value, k) =>
+      emptyResult(this.plan.values[value].type.dtype, this.sizes[k]),
     );
   }
 
