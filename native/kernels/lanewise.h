@@ -67,6 +67,12 @@ class Finish {
     if (second_ != 0) StoreSecond(y, out_ + at + second_);
   }
 
+  void OneBlock(Vec8 y, int64_t at) const {
+    if (residual_) y = Add(y, Load<Vec8>(residual_ + at));
+    if (clips_) y = Min(Set<Vec8>(*high_), Max(Set<Vec8>(*low_), y));
+    Store(y, out_ + at);
+  }
+
   // y[r]: of row r, at `at` of each; not needed any more. Where there are no limits, they are infinite: what lies between costs nothing beside
   // multiply-adds, and a branch would.
   template <int kRows>
@@ -190,46 +196,68 @@ void SlideRows(const LanewiseArgs& args) {
   }
 }
 
-// Any kernel, one row, on an image that reaches as far as the kernel does: kPixels outputs from `output` on.
-template <int kPixels, bool kPermuted>
-void AnyPixels(const LanewiseArgs& args, int64_t output) {
+// Any kernel, one row of kBlocks blocks from `block` on, on an image that reaches as far as the kernel does: kPixels outputs from `output` on. Each product loads
+// what it multiplies; two blocks in one vector would have to be put together each time.
+template <int kPixels, int kBlocks, bool kPermuted>
+void AnyPixels(const LanewiseArgs& args, int64_t output, int block) {
   const Finish finish(args);
-  const ptrdiff_t step = args.stride * args.pixel, dilation = args.dilation * args.pixel;
-  PanelVec acc[kPixels];
+  const ptrdiff_t step = args.stride * args.pixel, dilation = args.dilation * args.pixel, inSecond = args.inSecond;
+  Vec8 acc[kBlocks][kPixels];
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 16
-  for (int p = 0; p < kPixels; ++p) acc[p] = Load<PanelVec>(args.bias);
-  const float* weights = args.weights;
+    for (int p = 0; p < kPixels; ++p) acc[b][p] = Load<Vec8>(args.bias + (block + b) * 8);
+  }
+  const float *first = args.in + block * inSecond + output * step, *weights = args.weights + block * 8;
   for (int u = 0; u < (kPermuted ? args.units : 1); ++u) {
+    const int32_t* places = kPermuted ? args.places + u * kPanelLanes + block * 8 : nullptr;
     for (int i = 0; i < args.kernelRows; ++i) {
-      const float* in = args.in + i * args.inRow + output * step;
+      const float* in = first + i * args.inRow;
       for (int j = 0; j < args.kernelColumns; ++j, in += dilation, weights += kPanelLanes) {
-        const PanelVec w = Load<PanelVec>(weights);
+#pragma GCC unroll 2
+        for (int b = 0; b < kBlocks; ++b) {
+          const Vec8 w = Load<Vec8>(weights + b * 8);
 #pragma GCC unroll 16
-        for (int p = 0; p < kPixels; ++p) {
-          const PanelVec x = LoadPanel(in + p * step, args.inSecond);
-          acc[p] = MulAdd(kPermuted ? Permute(x, args.places + u * kPanelLanes) : x, w, acc[p]);
+          for (int p = 0; p < kPixels; ++p) {
+            const Vec8 x = Load<Vec8>(in + b * inSecond + p * step);
+            acc[b][p] = MulAdd(kPermuted ? Permute(x, places + b * 8) : x, w, acc[b][p]);
+          }
         }
       }
     }
   }
+#pragma GCC unroll 2
+  for (int b = 0; b < kBlocks; ++b) {
 #pragma GCC unroll 16
-  for (int p = 0; p < kPixels; ++p) finish.OneRow(acc[p], (output + p) * args.pixel);
+    for (int p = 0; p < kPixels; ++p) finish.OneBlock(acc[b][p], (block + b) * args.outSecond + (output + p) * args.pixel);
+  }
 }
 
 // Pixels at once: sums that fit into the registers. Fewer than 8 wait for themselves.
-constexpr int kMostPixels = kMostRows == 1 ? 6 : 12;
+constexpr int kMostPixels = kMostRows == 1 ? 6 : kRowsTogether ? 16 : 12;
+
+template <int kBlocks>
+struct BlockCount {
+  static constexpr int kCount = kBlocks;
+};
 
 // A row in as many tiles as it takes; the last one makes some outputs of the one before again.
 template <int kPixels, bool kPermuted>
 void AnyRow(const LanewiseArgs& args) {
   const auto work = [&](int64_t pixels) { return (args.pixels + pixels - 1) / pixels * (pixels < 8 ? 8 : pixels); };
   if constexpr (kPixels > 1) {
-    constexpr int kFewer = kPixels == 12 ? 8 : kPixels == 6 ? 4 : kPixels / 2;
+    constexpr int kFewer = kPixels == 16 ? 12 : kPixels == 12 ? 8 : kPixels == 6 ? 4 : kPixels / 2;
     if (args.pixels < kPixels || work(kFewer) < work(kPixels)) return AnyRow<kFewer, kPermuted>(args);
   }
-  for (int64_t o = 0; o < args.pixels; o += kPixels) {
-    AnyPixels<kPixels, kPermuted>(args, o + kPixels <= args.pixels ? o : args.pixels - kPixels);
-  }
+  const auto run = [&](auto blocks, int block) {
+    for (int64_t o = 0; o < args.pixels; o += kPixels) {
+      AnyPixels<kPixels, decltype(blocks)::kCount, kPermuted>(args, o + kPixels <= args.pixels ? o : args.pixels - kPixels, block);
+    }
+  };
+  if (args.outSecond == 0) return run(BlockCount<1>(), 0);
+  // Few pixels of one block would wait for themselves.
+  if (kPixels < 8) return run(BlockCount<kPanelBlocks>(), 0);
+  for (int block = 0; block < kPanelBlocks; ++block) run(BlockCount<1>(), block);
 }
 
 // Finds the instance for a number of rows: kRows, kRows - 1, ... 1.
