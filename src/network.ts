@@ -274,13 +274,15 @@ export class Network {
     };
   }
 
-  /** A batch with an image for every thread goes by images, where that is possible and likely to be faster. */
+  /**
+   * A batch goes by images where that is possible and likely to be faster; whatever the number of threads, so that results do not depend on it: images and layers
+   * may lead to other algorithms.
+   */
   private loadByImage(graph: Graph): Pick<Loaded, "program" | "arenaBytes"> | undefined {
     const { backend, threads, winograd, tune } = this.options;
-    const atOnce = threads ?? backend.target.threads;
-    if (this.options.optimize === false || !backend.loadBatch || atOnce === undefined) return;
+    if (this.options.optimize === false || !backend.loadBatch) return;
     const one = oneImageOf(graph);
-    if (!one || one.images < atOnce || !prefersImages(one.graph)) return;
+    if (!one || !prefersImages(one.graph)) return;
     optimize(one.graph, backend.target);
     const plan = makePlan(one.graph);
     const program = backend.loadBatch(plan, one.images, { threads, winograd, tune });

@@ -88,11 +88,13 @@ void RunImage(ArenaState& state, Team& team, Arena& arena, int64_t i, const std:
   program.Recall(arena);
 }
 
-// Side by side, each on a thread of its own, as long as there is one for every thread; the others, and all where steps are timed, one after another on all of them.
+// Side by side, each on a thread of its own, as long as there is one for three threads of four: all threads on one image wait for one another. The others, and all
+// where steps are timed, one after another.
 bool RunBatch(ArenaState& state, Team& team, bool timed, const std::vector<void*>& into) {
   const int64_t images = state.program->images();
   if (timed) state.milliseconds.assign(state.program->stepCount(), 0);
-  const int64_t beside = timed || team.size() == 1 ? 0 : images / team.size() * team.size();
+  const int64_t size = team.size(), left = images % size;
+  const int64_t beside = timed || size == 1 ? 0 : 4 * left >= 3 * size ? images : images - left;
   team.Run(beside, [&](int64_t i, int thread) {
     SerialTeam alone;
     RunImage(state, alone, thread == 0 ? state.arena : state.others[static_cast<size_t>(thread - 1)], i, into, nullptr);

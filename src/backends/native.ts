@@ -51,7 +51,7 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
   return {
     name: "native",
     isa,
-    target: { blocked: true, threads: options.threads ?? addon.threads },
+    target: { blocked: true },
     run(op: OpDef, inputs: readonly Tensor[], attrs: object, outputs: readonly Tensor[]): void {
       const declined = addon.ops.includes(op.name)
         ? addon.run(

@@ -11,8 +11,6 @@ export type Layout = "plain" | "blocked";
 export interface Target {
   /** Images run faster in the blocked layout. */
   readonly blocked: boolean;
-  /** Threads of a run that says nothing of them, if images of a batch can run side by side, each on one (see loadBatch). */
-  readonly threads?: number;
 }
 
 /** One tensor of a plan. */
