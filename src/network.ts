@@ -37,6 +37,7 @@ export interface Explanation extends Iterable<StepReport> {
   readonly steps: readonly StepReport[];
   readonly backend: string;
   readonly isa: string;
+  /** Memory for everything between inputs and outputs; of a batch that goes by images each thread needs as much. */
   readonly arenaBytes: number;
   toString(): string;
 }
