@@ -262,16 +262,13 @@ Runners& ProcessRunners() {
 }  // namespace
 
 TeamLease::TeamLease(int threads) : team_(&serial_) {
-  if (threads > 1 && ProcessTeam().TryLease(threads)) {
-    team_ = &ProcessTeam();
-    leased_ = true;
-  }
+  if (threads > 1 && ProcessTeam().TryLease(threads)) team_ = &ProcessTeam();
   busyThreads += team_->size();
 }
 
 TeamLease::~TeamLease() {
   busyThreads -= team_->size();
-  if (leased_) ProcessTeam().Release();
+  if (team_ != &serial_) ProcessTeam().Release();
 }
 
 int TeamLease::Busy() { return busyThreads; }

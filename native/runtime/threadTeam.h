@@ -22,8 +22,7 @@ class TeamLease {
 
  private:
   SerialTeam serial_;
-  Team* team_;
-  bool leased_ = false;
+  Team* team_;  // the process's, or serial_
 };
 
 // Runs the job on a runner thread, first come first served; here and now if the system has no thread to give. Then calls `report` from there, as
