@@ -2,7 +2,7 @@
  * Network: a model, compiled. Takes named tensors, gives named tensors. Plans are made for each set of input shapes when it is first
  * seen, or by load if the model allows no other, and a few are kept.
  */
-import type { Program, StepProfile, StepReport } from "./core/backend.js";
+import type { Plan, Program, StepProfile, StepReport } from "./core/backend.js";
 import {
   DisposedError,
   expected,
@@ -265,31 +265,32 @@ export class Network {
     };
   }
 
-  private loadWhole(graph: Graph): Pick<Loaded, "program" | "arenaBytes"> {
-    const { backend, threads, winograd, tune } = this.options;
-    if (this.options.optimize !== false) optimize(graph, backend.target);
-    const plan = makePlan(graph);
-    return {
-      program: backend.load(plan, { threads, winograd, tune }),
-      arenaBytes: plan.arenaBytes,
-    };
+  private loadWhole(graph: Graph): LoadedPlan {
+    const plan = this.optimized(graph);
+    return { program: this.options.backend.load(plan, this.options), arenaBytes: plan.arenaBytes };
   }
 
   /**
    * A batch goes by images where that is possible and likely to be faster; whatever the number of threads, so that results do not depend on it: images and layers
    * may lead to other algorithms.
    */
-  private loadByImage(graph: Graph): Pick<Loaded, "program" | "arenaBytes"> | undefined {
-    const { backend, threads, winograd, tune } = this.options;
-    if (this.options.optimize === false || !backend.loadBatch) return;
+  private loadByImage(graph: Graph): LoadedPlan | undefined {
+    const { backend, optimize: optimizes } = this.options;
+    if (optimizes === false || !backend.loadBatch) return;
     const one = oneImageOf(graph);
     if (!one || !prefersImages(one.graph)) return;
-    optimize(one.graph, backend.target);
-    const plan = makePlan(one.graph);
-    const program = backend.loadBatch(plan, one.images, { threads, winograd, tune });
+    const plan = this.optimized(one.graph);
+    const program = backend.loadBatch(plan, one.images, this.options);
     return program && { program, arenaBytes: plan.arenaBytes };
   }
+
+  private optimized(graph: Graph): Plan {
+    if (this.options.optimize !== false) optimize(graph, this.options.backend.target);
+    return makePlan(graph);
+  }
 }
+
+type LoadedPlan = Pick<Loaded, "program" | "arenaBytes">;
 
 function checkFeed(
   where: string,

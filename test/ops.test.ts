@@ -15,6 +15,7 @@ import { ops } from "../src/ops/index.js";
 import { native, nativeIsas, referenceBackend } from "./support/backends.js";
 import { expectClose, magnitude } from "./support/compare.js";
 import { runGraph } from "./support/graphs.js";
+import { twice } from "./support/opCases.js";
 
 interface Case {
   readonly inputs: readonly (readonly number[])[];
@@ -26,18 +27,7 @@ interface Case {
 const image = [2, 9, 5, 7];
 const window = { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 1, 1], dilation: [1, 1] };
 const conv = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 };
-const resize = {
-  sizes: [2, 9, 10, 14],
-  scales: [1, 1, 2, 2],
-  mode: "linear",
-  coordinates: "half_pixel",
-  nearest: "floor",
-  cubicA: -0.75,
-  excludeOutside: false,
-  antialias: false,
-  roi: [],
-  extrapolationValue: 0,
-};
+const resize = { ...twice, sizes: [2, 9, 10, 14] };
 
 /** An op of one input, at every remainder of the vector length, and on images. */
 const unary = (attrs: object = {}): Case[] =>

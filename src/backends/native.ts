@@ -48,6 +48,8 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
       ),
     );
   }
+  const programOf = (plan: Plan, load: LoadOptions = {}, images?: number) =>
+    new NativePlanProgram(plan, isa, { ...load, threads: load.threads ?? options.threads }, images);
   return {
     name: "native",
     isa,
@@ -65,11 +67,9 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
         : "no native kernel";
       if (declined !== undefined) op.reference(inputs, attrs, outputs);
     },
-    load: (plan: Plan, load: LoadOptions = {}): Program =>
-      new NativePlanProgram(plan, isa, { ...load, threads: load.threads ?? options.threads }),
-    loadBatch(plan: Plan, images: number, load: LoadOptions = {}): Program | undefined {
-      const threads = load.threads ?? options.threads;
-      const program = new NativePlanProgram(plan, isa, { ...load, threads }, images);
+    load: (plan: Plan, load?: LoadOptions): Program => programOf(plan, load),
+    loadBatch(plan: Plan, images: number, load?: LoadOptions): Program | undefined {
+      const program = programOf(plan, load, images);
       if (program.whole && program.allMade) return program;
       program.dispose();
       return undefined;

@@ -23,8 +23,8 @@ export interface LinearAttrs {
 /** y[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i] */
 export const linearOp: OpDef<LinearAttrs> = {
   name: "linear",
-  byImage: ([x, ...rest], attrs, ofBatch) =>
-    x.shape.length > 1 ? firstByImage([x, ...rest], attrs, ofBatch) : undefined,
+  byImage: (inputs, attrs, ofBatch) =>
+    inputs[0].shape.length > 1 ? firstByImage(inputs, attrs, ofBatch) : undefined,
   epilogue: "activation",
   infer(inputs) {
     checkCount("linear", inputs, 2, 3);
@@ -90,21 +90,22 @@ function matmulShapes(a: readonly number[], b: readonly number[]) {
   return { fullA, fullB, m, k, n, batch, shape };
 }
 
+/** Whether the one operand of a matmul is the same for all matrices of the other, which lie along an axis in front. */
+const servesMatrices = (one: readonly number[], all: readonly number[]): boolean =>
+  all.length > 2 && (one.length < all.length || (one.length === all.length && one[0] === 1));
+
 /** NumPy's matmul: the last two axes are matrices, the axes in front broadcast. */
 export const matmulOp: OpDef = {
   name: "matmul",
   byImage([a, b], attrs, [ofA, ofB]) {
-    const [ranksA, ranksB] = [a.shape.length, b.shape.length];
-    // Rows of a, or an axis in front of both: matrices that the other's broadcast to.
-    if (!ofB)
-      return ranksA > 1 &&
-        (ranksB <= 2 || (ranksB <= ranksA && ranksA > 2 && (ranksB < ranksA || b.shape[0] === 1)))
-        ? attrs
-        : undefined;
-    const inFront = ranksB > 2 && ranksA <= ranksB;
-    return inFront && (ofA ? ranksA === ranksB : ranksA < ranksB || a.shape[0] === 1)
-      ? attrs
-      : undefined;
+    const [rankA, rankB] = [a.shape.length, b.shape.length];
+    const independent =
+      ofA && ofB
+        ? rankA === rankB && rankA > 2
+        : ofA
+          ? (rankA === 2 && rankB <= 2) || servesMatrices(b.shape, a.shape)
+          : servesMatrices(a.shape, b.shape);
+    return independent ? attrs : undefined;
   },
   infer(inputs) {
     checkCount("matmul", inputs, 2);

@@ -8,6 +8,7 @@ import { verifyGraph } from "../../src/graph/verify.js";
 import { compile, functional as F, type Network, nn } from "../../src/index.js";
 import { ops } from "../../src/ops/index.js";
 import { randomInputs, runGraph } from "../support/graphs.js";
+import { twice } from "../support/opCases.js";
 import { randomGraph } from "../support/randomGraph.js";
 
 const IMAGES = 3;
@@ -27,17 +28,11 @@ interface Case {
 const x = [IMAGES, 4, 6, 5];
 const conv = { stride: [2, 1], padding: [1, 0, 1, 1], dilation: [1, 1], groups: 2 };
 const pool = { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 1, 1], dilation: [1, 1] };
-const resize = {
-  scales: [1, 1, 2, 2],
-  mode: "linear",
-  coordinates: "half_pixel",
-  nearest: "floor",
-  cubicA: -0.75,
-  excludeOutside: false,
-  antialias: false,
-  roi: [],
-  extrapolationValue: 0,
-};
+const volume = [IMAGES, 2, 4, 5, 3];
+const still3d = { stride: [1, 1, 1], padding: [0, 0, 0, 0, 0, 0], dilation: [1, 1, 1] };
+const conv3d = { ...still3d, groups: 1 };
+const pool3d = { ...still3d, kernel: [2, 2, 2], stride: [1, 2, 1] };
+const average = { ceilMode: false, countIncludePad: true, divisorOverride: 0 };
 const perChannel = [x, [4], [4]];
 const eps = 1e-3;
 const none = { ceilMode: true, indices: "none" };
@@ -52,25 +47,64 @@ const along = (op: string, attrs: (axis: number) => object): Case[] =>
     ...(axis === 0 && { refused: true }),
   }));
 
+const [rows, wide, matrix] = [
+  [IMAGES, 4],
+  [IMAGES, 5],
+  [4, 5],
+];
+const [stack, others] = [
+  [IMAGES, 2, 4],
+  [IMAGES, 4, 5],
+];
+
 const cases: readonly Case[] = [
   { op: "conv2d", inputs: [x, [6, 2, 3, 3], [6]], attrs: conv },
-  { op: "conv2d", inputs: [[IMAGES, 4, 6, 5], [IMAGES, 2, 3, 3]], attrs: { ...conv, groups: 1 }, ofBatch: [1], refused: true }, // biome-ignore format: one line a case
-  { op: "conv3d", inputs: [[IMAGES, 2, 4, 5, 3], [3, 2, 2, 2, 2]], attrs: { stride: [1, 1, 1], padding: [0, 0, 0, 1, 1, 1], dilation: [1, 1, 1], groups: 1 } }, // biome-ignore format: one line a case
-  { op: "convTranspose2d", inputs: [x, [4, 3, 2, 2]], attrs: { ...conv, padding: [0, 0, 0, 0], stride: [2, 2], outputPadding: [1, 0] } }, // biome-ignore format: one line a case
-  { op: "convTranspose3d", inputs: [[IMAGES, 2, 3, 2, 3], [2, 3, 2, 2, 2]], attrs: { stride: [2, 2, 2], padding: [0, 0, 0, 0, 0, 0], outputPadding: [0, 0, 0], dilation: [1, 1, 1], groups: 1 } }, // biome-ignore format: one line a case
+  {
+    op: "conv2d",
+    inputs: [
+      [IMAGES, 4, 6, 5],
+      [IMAGES, 2, 3, 3],
+    ],
+    attrs: { ...conv, groups: 1 },
+    ofBatch: [1],
+    refused: true,
+  },
+  {
+    op: "conv3d",
+    inputs: [volume, [3, 2, 2, 2, 2]],
+    attrs: { ...conv3d, padding: [0, 0, 0, 1, 1, 1] },
+  },
+  {
+    op: "convTranspose2d",
+    inputs: [x, [4, 3, 2, 2]],
+    attrs: { ...conv, padding: [0, 0, 0, 0], stride: [2, 2], outputPadding: [1, 0] },
+  },
+  {
+    op: "convTranspose3d",
+    inputs: [
+      [IMAGES, 2, 3, 2, 3],
+      [2, 3, 2, 2, 2],
+    ],
+    attrs: { ...conv3d, stride: [2, 2, 2], outputPadding: [0, 0, 0] },
+  },
   { op: "maxPool2d", inputs: [x], attrs: { ...pool, ...none } },
   { op: "maxPool2d", inputs: [x], attrs: { ...pool, ...none, indices: "tensor" }, refused: true },
-  { op: "maxPool3d", inputs: [[IMAGES, 2, 4, 5, 3]], attrs: { kernel: [2, 2, 2], stride: [1, 2, 1], padding: [0, 0, 0, 0, 0, 0], dilation: [1, 1, 1], ...none } }, // biome-ignore format: one line a case
-  { op: "avgPool2d", inputs: [x], attrs: { ...pool, ceilMode: false, countIncludePad: true, divisorOverride: 0 } }, // biome-ignore format: one line a case
-  { op: "avgPool3d", inputs: [[IMAGES, 2, 4, 5, 3]], attrs: { kernel: [2, 2, 2], stride: [1, 2, 1], padding: [0, 0, 0, 0, 0, 0], dilation: [1, 1, 1], ceilMode: false, countIncludePad: true, divisorOverride: 0 } }, // biome-ignore format: one line a case
+  { op: "maxPool3d", inputs: [volume], attrs: { ...pool3d, ...none } },
+  { op: "avgPool2d", inputs: [x], attrs: { ...pool, ...average } },
+  { op: "avgPool3d", inputs: [volume], attrs: { ...pool3d, ...average } },
   { op: "lpPool2d", inputs: [x], attrs: { ...pool, ceilMode: false, p: 2 } },
-  { op: "lpPool3d", inputs: [[IMAGES, 2, 4, 5, 3]], attrs: { kernel: [2, 2, 2], stride: [1, 2, 1], padding: [0, 0, 0, 0, 0, 0], dilation: [1, 1, 1], ceilMode: false, p: 2 } }, // biome-ignore format: one line a case
+  { op: "lpPool3d", inputs: [volume], attrs: { ...pool3d, ceilMode: false, p: 2 } },
   { op: "globalAvgPool", inputs: [x] },
   { op: "globalMaxPool", inputs: [x] },
   { op: "adaptiveAvgPool2d", inputs: [x], attrs: { outputSize: [2, 3] } },
   { op: "adaptiveMaxPool2d", inputs: [x], attrs: { outputSize: [2, 3] } },
-  { op: "resize", inputs: [x], attrs: { ...resize, sizes: [IMAGES, 4, 12, 10] } },
-  { op: "resize", inputs: [x], attrs: { ...resize, sizes: [6, 4, 6, 5], scales: [2, 1, 1, 1] }, refused: true }, // biome-ignore format: one line a case
+  { op: "resize", inputs: [x], attrs: { ...twice, sizes: [IMAGES, 4, 12, 10] } },
+  {
+    op: "resize",
+    inputs: [x],
+    attrs: { ...twice, sizes: [6, 4, 6, 5], scales: [2, 1, 1, 1] },
+    refused: true,
+  },
   { op: "batchNorm", inputs: [x, [4], [4], [4], [4]], attrs: { eps: 9 } },
   { op: "instanceNorm", inputs: perChannel, attrs: { eps } },
   { op: "groupNorm", inputs: perChannel, attrs: { eps, groups: 2 } },
@@ -95,8 +129,18 @@ const cases: readonly Case[] = [
   { op: "depthToSpace", inputs: [x], attrs: { blockSize: 2, mode: "CRD" } },
   { op: "spaceToDepth", inputs: [[IMAGES, 2, 6, 4]], attrs: { blockSize: 2, mode: "DCR" } },
   { op: "pad", inputs: [x], attrs: { pads: [0, 1, 0, 2, 0, 0, 1, 0], mode: "edge", value: 0 } },
-  { op: "pad", inputs: [x], attrs: { pads: [1, 0, 0, 0, 0, 0, 0, 0], mode: "constant", value: 0 }, refused: true }, // biome-ignore format: one line a case
-  { op: "pad", inputs: [x], attrs: { pads: [0, 0, 0, 0, 1, 0, 0, 0], mode: "constant", value: 0 }, refused: true }, // biome-ignore format: one line a case
+  {
+    op: "pad",
+    inputs: [x],
+    attrs: { pads: [1, 0, 0, 0, 0, 0, 0, 0], mode: "constant", value: 0 },
+    refused: true,
+  },
+  {
+    op: "pad",
+    inputs: [x],
+    attrs: { pads: [0, 0, 0, 0, 1, 0, 0, 0], mode: "constant", value: 0 },
+    refused: true,
+  },
   { op: "linear", inputs: [[IMAGES, 7], [5, 7], [5]] },
   {
     op: "linear",
@@ -106,33 +150,22 @@ const cases: readonly Case[] = [
     ],
   },
   { op: "linear", inputs: [[IMAGES], [5, IMAGES]], refused: true },
-  { op: "gemm", inputs: [[IMAGES, 4], [4, 5], [5]], attrs: plain },
+  { op: "gemm", inputs: [rows, matrix, [5]], attrs: plain },
   {
     op: "gemm",
-    inputs: [
-      [IMAGES, 4],
-      [4, 5],
-      [IMAGES, 5],
-    ],
+    inputs: [rows, matrix, wide],
     attrs: plain,
     refused: true,
   },
-  { op: "gemm", inputs: [[IMAGES, 4], [IMAGES, 5]], attrs: { ...plain, transA: true }, refused: true }, // biome-ignore format: one line a case
   {
-    op: "matmul",
-    inputs: [
-      [IMAGES, 4],
-      [4, 5],
-    ],
+    op: "gemm",
+    inputs: [rows, wide],
+    attrs: { ...plain, transA: true },
+    refused: true,
   },
-  { op: "matmul", inputs: [[IMAGES, 4], [4]] },
-  {
-    op: "matmul",
-    inputs: [
-      [IMAGES, 2, 4],
-      [4, 5],
-    ],
-  },
+  { op: "matmul", inputs: [rows, matrix] },
+  { op: "matmul", inputs: [rows, [4]] },
+  { op: "matmul", inputs: [stack, matrix] },
   {
     op: "matmul",
     inputs: [
@@ -140,43 +173,25 @@ const cases: readonly Case[] = [
       [2, 4, 5],
     ],
   },
+  { op: "matmul", inputs: [stack, [1, 4, 5]] },
   {
     op: "matmul",
-    inputs: [
-      [IMAGES, 2, 4],
-      [1, 4, 5],
-    ],
-  },
-  {
-    op: "matmul",
-    inputs: [
-      [IMAGES, 2, 4],
-      [IMAGES, 4, 5],
-    ],
+    inputs: [stack, others],
     refused: true,
   },
   {
     op: "matmul",
-    inputs: [
-      [IMAGES, 2, 4],
-      [IMAGES, 4, 5],
-    ],
+    inputs: [stack, others],
     ofBatch: [0, 1],
   },
   {
     op: "matmul",
-    inputs: [
-      [2, 4],
-      [IMAGES, 4, 5],
-    ],
+    inputs: [[2, 4], others],
     ofBatch: [1],
   },
   {
     op: "matmul",
-    inputs: [
-      [IMAGES, 4],
-      [2, 4, 5],
-    ],
+    inputs: [rows, [2, 4, 5]],
     refused: true,
   },
   { op: "matmul", inputs: [[IMAGES], [IMAGES, 2]], refused: true },
@@ -196,10 +211,24 @@ const cases: readonly Case[] = [
   { op: "concat", inputs: [x, x], attrs: { axis: 1 }, ofBatch: [0, 1] },
   { op: "concat", inputs: [x, x], attrs: { axis: 1 }, refused: true },
   { op: "concat", inputs: [x, x], attrs: { axis: 0 }, ofBatch: [0, 1], refused: true },
-  { op: "slice", inputs: [x], attrs: { starts: [0, 1, 5, 0], sizes: [IMAGES, 2, 3, 5], steps: [1, 1, -2, 1] } }, // biome-ignore format: one line a case
-  { op: "slice", inputs: [x], attrs: { starts: [1, 0, 0, 0], sizes: [2, 4, 6, 5], steps: [1, 1, 1, 1] }, refused: true }, // biome-ignore format: one line a case
-  { op: "slice", inputs: [x], attrs: { starts: [2, 0, 0, 0], sizes: [IMAGES, 4, 6, 5], steps: [-1, 1, 1, 1] }, refused: true }, // biome-ignore format: one line a case
-  { op: "expand", inputs: [[IMAGES, 1, 5]], attrs: { shape: [IMAGES, 4, 5] } },
+  {
+    op: "slice",
+    inputs: [x],
+    attrs: { starts: [0, 1, 5, 0], sizes: [IMAGES, 2, 3, 5], steps: [1, 1, -2, 1] },
+  },
+  {
+    op: "slice",
+    inputs: [x],
+    attrs: { starts: [1, 0, 0, 0], sizes: [2, 4, 6, 5], steps: [1, 1, 1, 1] },
+    refused: true,
+  },
+  {
+    op: "slice",
+    inputs: [x],
+    attrs: { starts: [2, 0, 0, 0], sizes: [IMAGES, 4, 6, 5], steps: [-1, 1, 1, 1] },
+    refused: true,
+  },
+  { op: "expand", inputs: [[IMAGES, 1, 5]], attrs: { shape: others } },
   { op: "expand", inputs: [[IMAGES, 1]], attrs: { shape: [2, IMAGES, 4] }, refused: true },
   { op: "tile", inputs: [x], attrs: { repeats: [1, 2, 1, 3] } },
   { op: "tile", inputs: [x], attrs: { repeats: [2, 1, 1, 1] }, refused: true },
@@ -263,7 +292,10 @@ it("random graphs mean the same, image by image", () => {
     const inputs = randomInputs(graph);
     const whole = runGraph(graph, inputs);
     for (let n = 0; n < one.images; n++) {
-      const made = runGraph(one.graph, inputs.map((t) => imageOf(t, n))); // biome-ignore format: one line
+      const made = runGraph(
+        one.graph,
+        inputs.map((t) => imageOf(t, n)),
+      );
       made.forEach((t, k) => {
         expect(t.data).toEqual(imageOf(whole[k], n).data);
       });
@@ -303,7 +335,9 @@ describe("networks", () => {
     async (threads) => {
       const net = compile(model, batch, { threads });
       const single = compile(model, imageOf(batch, 0), { threads: 1 });
-      const one = Array.from({ length: images }, (_, n) => single.runSync({ input: imageOf(batch, n) })); // biome-ignore format: one line
+      const one = Array.from({ length: images }, (_, n) =>
+        single.runSync({ input: imageOf(batch, n) }),
+      );
       const bytesOf = (n: Network, input: Tensor): number => n.explain({ input }).arenaBytes;
       expect(bytesOf(net, batch)).toBe(bytesOf(single, imageOf(batch, 0)));
       const changed = batch.clone();
@@ -380,7 +414,10 @@ describe("graphs of elementwise ops", () => {
   });
 
   it.each<[string, (graph: Graph) => Value]>([
-    ["a result without a batch", (g) => [input(g, 2, 3), g.add(add, [constant(g, 3), constant(g, 3)], {})[0]][1]], // biome-ignore format: one line a case
+    [
+      "a result without a batch",
+      (g) => [input(g, 2, 3), g.add(add, [constant(g, 3), constant(g, 3)], {})[0]][1],
+    ],
     ["a constant for each image", (g) => g.add(add, [input(g, 2, 3), constant(g, 2, 3)], {})[0]],
     ["images along another axis", (g) => g.add(add, [input(g, 2, 2, 3), input(g, 2, 3)], {})[0]],
     ["inputs of other numbers", (g) => g.add(add, [input(g, 2, 3), input(g, 1, 3)], {})[0]],

@@ -30,6 +30,19 @@ export const rarely = picksOf([...new Array(40).fill(usual).flat(), ...extremes]
 /** A third are none. */
 export const often = picksOf([...usual, ...extremes]);
 
+/** Attributes of a resize to twice the size, but for `sizes`. */
+export const twice = {
+  scales: [1, 1, 2, 2],
+  mode: "linear",
+  coordinates: "half_pixel",
+  nearest: "floor",
+  cubicA: -0.75,
+  excludeOutside: false,
+  antialias: false,
+  roi: [],
+  extrapolationValue: 0,
+};
+
 interface Shapes {
   readonly inputs: readonly (readonly number[])[];
   readonly attrs?: object;

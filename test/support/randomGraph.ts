@@ -3,6 +3,7 @@ import type { TensorType } from "../../src/core/op.js";
 import { randomSource, Tensor } from "../../src/core/tensor.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
 import { ops } from "../../src/ops/index.js";
+import { twice } from "./opCases.js";
 
 type Step = (x: Value) => Value | undefined;
 
@@ -188,16 +189,10 @@ export function randomGraph(seed: number, size = 14): Graph {
     if (h > 10 || w > 10) return undefined;
     const resize = (mode: string): Value =>
       add("resize", [x], {
+        ...twice,
         sizes: [n, c, 2 * h, 2 * w],
-        scales: [1, 1, 2, 2],
         mode,
         coordinates: pick(["asymmetric", "half_pixel"]),
-        nearest: "floor",
-        cubicA: -0.75,
-        excludeOutside: false,
-        antialias: false,
-        roi: [],
-        extrapolationValue: 0,
       });
     return next() < 0.3
       ? resize(pick(["nearest", "linear"]))
