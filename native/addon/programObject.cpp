@@ -111,30 +111,28 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   void Bring(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
     state.cancelled = false;
     state.milliseconds.clear();
-    if (program_->images() > 1) return BringBatch(state, inputs, lent);
+    const bool batch = program_->images() > 1;
+    state.batch.resize(batch ? inputs.size() : 0);
     Duration copied{0};
     for (size_t k = 0; k < inputs.size(); ++k) {
       const size_t value = program_->inputs()[k];
-      if (lent && program_->Lend(state.arena, value, inputs[k])) continue;
+      if (batch) state.inputs[k] = inputs[k];
+      if (lent && (batch || program_->Lend(state.arena, value, inputs[k]))) continue;
       const auto before = std::chrono::steady_clock::now();
-      Write(state, value, inputs[k]);
-      if (program_->type(value).layout == Layout::kPlain) copied += std::chrono::steady_clock::now() - before;
+      if (batch) state.inputs[k] = CopyOfBatch(value, inputs[k], &state.batch[k]);
+      else Write(state, value, inputs[k]);
+      if (batch || program_->type(value).layout == Layout::kPlain) copied += std::chrono::steady_clock::now() - before;
     }
     if (!lent && !inputs.empty()) pace_->Copied(copied);
   }
 
-  // The images of a batch go into an arena one by one; where they lie meanwhile.
-  void BringBatch(ArenaState& state, const std::vector<void*>& inputs, bool lent) {
-    state.batch.resize(inputs.size());
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      state.inputs[k] = inputs[k];
-      if (lent) continue;
-      const size_t bytes = GivenBytes(*program_, program_->inputs()[k]);
-      if (state.batch[k].bytes() != bytes) state.batch[k] = AlignedBuffer(bytes);
-      TeamLease lease(bytes < kLargeInput ? 1 : threads_);
-      CopyBytes(lease.team(), inputs[k], state.batch[k].data(), bytes);
-      state.inputs[k] = state.batch[k].data();
-    }
+  // The images of a batch go into an arena one by one; until then they lie here.
+  void* CopyOfBatch(size_t value, const void* data, AlignedBuffer* copy) {
+    const size_t bytes = GivenBytes(*program_, value);
+    if (copy->bytes() != bytes) *copy = AlignedBuffer(bytes);
+    TeamLease lease = LeaseToCopy(bytes);
+    CopyBytes(lease.team(), data, copy->data(), bytes);
+    return copy->data();
   }
 
   // (arena, first, last)
@@ -256,9 +254,11 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
   }
 
   void Write(ArenaState& state, size_t value, const void* data) {
-    TeamLease lease(PlainBytes(*program_, value) < kLargeInput ? 1 : threads_);
+    TeamLease lease = LeaseToCopy(PlainBytes(*program_, value));
     program_->Write(lease.team(), state.arena, value, data);
   }
+
+  TeamLease LeaseToCopy(size_t bytes) const { return TeamLease(bytes < kLargeInput ? 1 : threads_); }
 
   size_t ReadArenaValue(const Napi::Value& value) {
     const size_t index = ReadIndex(value, Get(value.Env()).valueCount(), "a value");
