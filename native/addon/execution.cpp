@@ -65,7 +65,32 @@ class CallingTeam : public Team {
   bool called_ = false;
 };
 
-// Image i of a batch, through all steps; milliseconds: per step, which its time is added to, or null.
+// milliseconds: per step, which its time is added to; or null.
+bool RunSteps(ArenaState& state, Team& team, Arena& arena, const StepRange& range, const std::vector<void*>& into, double* milliseconds, CallingTeam* calling = nullptr) {
+  const Program& program = *state.program;
+  // All steps in one go write their results in place; where they are timed, into the arena: the memory of results is in no cache, a network's is.
+  const bool whole = !milliseconds && range.first == 0 && range.last == program.stepCount();
+  std::vector<size_t> copied;
+  for (size_t k = 0; k < into.size(); ++k) {
+    if (into[k] && !(whole && program.Lend(arena, program.results()[k], into[k]))) copied.push_back(k);
+  }
+  bool ended = true;
+  for (size_t s = range.first; s < range.last; ++s) {
+    ended = !state.cancelled.load(std::memory_order_relaxed);
+    if (!ended) break;
+    if (calling) calling->Begin(s);
+    const auto began = milliseconds ? Clock::now() : Clock::time_point();
+    program.RunStep(team, arena, s);
+    if (milliseconds) milliseconds[s] += std::chrono::duration<double, std::milli>(Clock::now() - began).count();
+  }
+  for (size_t k : copied) {
+    if (ended) program.Read(team, arena, program.results()[k], into[k]);
+  }
+  program.Recall(arena);
+  return ended;
+}
+
+// Image i of a batch, through all steps.
 void RunImage(ArenaState& state, Team& team, Arena& arena, int64_t i, const std::vector<void*>& into, double* milliseconds) {
   const Program& program = *state.program;
   const auto imageOf = [&](void* images, size_t value) { return static_cast<uint8_t*>(images) + static_cast<size_t>(i) * PlainBytes(program, value); };
@@ -74,58 +99,22 @@ void RunImage(ArenaState& state, Team& team, Arena& arena, int64_t i, const std:
     void* image = imageOf(state.inputs[k], value);
     if (!program.Lend(arena, value, image)) program.Write(team, arena, value, image);
   }
-  std::vector<size_t> copied;
-  for (size_t k = 0; k < into.size(); ++k) {
-    const size_t value = program.results()[k];
-    if (!program.Lend(arena, value, imageOf(into[k], value))) copied.push_back(k);
-  }
-  for (size_t s = 0; s < program.stepCount() && !state.cancelled.load(std::memory_order_relaxed); ++s) {
-    const auto began = milliseconds ? Clock::now() : Clock::time_point();
-    program.RunStep(team, arena, s);
-    if (milliseconds) milliseconds[s] += std::chrono::duration<double, std::milli>(Clock::now() - began).count();
-  }
-  for (size_t k : copied) program.Read(team, arena, program.results()[k], imageOf(into[k], program.results()[k]));
-  program.Recall(arena);
+  std::vector<void*> results;
+  for (size_t k = 0; k < into.size(); ++k) results.push_back(imageOf(into[k], program.results()[k]));
+  RunSteps(state, team, arena, {0, program.stepCount()}, results, milliseconds);
 }
 
 // Side by side, each on a thread of its own, as long as there is one for three threads of four: all threads on one image wait for one another. The others, and all
 // where steps are timed, one after another.
-bool RunBatch(ArenaState& state, Team& team, bool timed, const std::vector<void*>& into) {
-  const int64_t images = state.program->images();
-  if (timed) state.milliseconds.assign(state.program->stepCount(), 0);
-  const int64_t size = team.size(), left = images % size;
-  const int64_t beside = timed || size == 1 ? 0 : 4 * left >= 3 * size ? images : images - left;
+bool RunBatch(ArenaState& state, Team& team, const std::vector<void*>& into, double* milliseconds) {
+  const int64_t images = state.program->images(), size = team.size(), left = images % size;
+  const int64_t beside = milliseconds || size == 1 ? 0 : 4 * left >= 3 * size ? images : images - left;
   team.Run(beside, [&](int64_t i, int thread) {
     SerialTeam alone;
     RunImage(state, alone, thread == 0 ? state.arena : state.others[static_cast<size_t>(thread - 1)], i, into, nullptr);
   });
-  for (int64_t i = beside; i < images; ++i) RunImage(state, team, state.arena, i, into, timed ? state.milliseconds.data() : nullptr);
+  for (int64_t i = beside; i < images; ++i) RunImage(state, team, state.arena, i, into, milliseconds);
   return !state.cancelled.load(std::memory_order_relaxed);
-}
-
-bool RunSteps(ArenaState& state, Team& team, const StepRange& range, bool timed, const std::vector<void*>& into, CallingTeam* calling) {
-  const Program& program = *state.program;
-  if (timed) state.milliseconds.resize(program.stepCount());
-  // All steps in one go write their results in place; where they are timed, into the arena: the memory of results is in no cache, a network's is.
-  const bool whole = !timed && range.first == 0 && range.last == program.stepCount();
-  std::vector<size_t> copied;
-  for (size_t k = 0; k < into.size(); ++k) {
-    if (into[k] && !(whole && program.Lend(state.arena, program.results()[k], into[k]))) copied.push_back(k);
-  }
-  bool ended = true;
-  for (size_t s = range.first; s < range.last; ++s) {
-    ended = !state.cancelled.load(std::memory_order_relaxed);
-    if (!ended) break;
-    if (calling) calling->Begin(s);
-    const auto began = timed ? Clock::now() : Clock::time_point();
-    program.RunStep(team, state.arena, s);
-    if (timed) state.milliseconds[s] = std::chrono::duration<double, std::milli>(Clock::now() - began).count();
-  }
-  for (size_t k : copied) {
-    if (ended) program.Read(team, state.arena, program.results()[k], into[k]);
-  }
-  program.Recall(state.arena);
-  return ended;
 }
 
 }  // namespace
@@ -133,16 +122,18 @@ bool RunSteps(ArenaState& state, Team& team, const StepRange& range, bool timed,
 Ran Execute(ArenaState& state, const StepRange& range, int threads, Pace& pace, bool timed, const std::vector<void*>& into, const NearEnd* nearEnd) {
   const auto before = Clock::now();
   TeamLease lease(pace.alone.under() ? 1 : threads);
+  if (timed) state.milliseconds.resize(state.program->stepCount());
+  double* const milliseconds = timed ? state.milliseconds.data() : nullptr;
   bool ended;
   if (state.program->images() > 1) {
-    ended = RunBatch(state, lease.team(), timed, into);
+    ended = RunBatch(state, lease.team(), into, milliseconds);
   } else if (nearEnd && lease.team().size() < DefaultThreads()) {
     CallingTeam calling(lease.team(), state, *nearEnd);
-    ended = RunSteps(state, calling, range, timed, into, &calling);
+    ended = RunSteps(state, calling, state.arena, range, into, milliseconds, &calling);
     if (ended) calling.End(range);
   } else {
     // With threads for all CPUs none is to spare, whatever others do.
-    ended = RunSteps(state, lease.team(), range, timed, into, nullptr);
+    ended = RunSteps(state, lease.team(), state.arena, range, into, milliseconds);
   }
   const auto took = Clock::now() - before;
   if (ended && !into.empty()) {

@@ -69,7 +69,7 @@ class Finish {
 
   void OneBlock(Vec8 y, int64_t at) const {
     if (residual_) y = Add(y, Load<Vec8>(residual_ + at));
-    if (clips_) y = Min(Set<Vec8>(*high_), Max(Set<Vec8>(*low_), y));
+    if (clips_) y = Limited(y);
     Store(y, out_ + at);
   }
 
@@ -92,7 +92,8 @@ class Finish {
   }
 
  private:
-  PanelVec Limited(PanelVec y) const { return Min(Set<PanelVec>(*high_), Max(Set<PanelVec>(*low_), y)); }
+  template <typename V>
+  V Limited(V y) const { return Min(Set<V>(*high_), Max(Set<V>(*low_), y)); }
 
   const float* residual_;
   float* out_;

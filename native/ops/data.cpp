@@ -122,7 +122,7 @@ int64_t RowBytes(const TensorDesc& t, size_t axis) {
 
 // `count` runs of so many bytes, `fromStep` and `toStep` apart. Short ones of a number that is known take a tenth of the time.
 template <int64_t kBytes>
-void CopyRuns(const char* from, int64_t fromStep, char* to, int64_t toStep, int64_t count, int64_t bytes = kBytes) {
+void CopyRuns(const char* from, int64_t fromStep, char* to, int64_t toStep, int64_t count, int64_t bytes) {
   for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * toStep, from + i * fromStep, static_cast<size_t>(kBytes ? kBytes : bytes));
 }
 void CopyRuns(const void* from, int64_t fromStep, void* to, int64_t toStep, int64_t count, int64_t bytes) {
