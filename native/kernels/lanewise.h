@@ -218,9 +218,11 @@ void AnyPixels(const LanewiseArgs& args, int64_t output, int block) {
 #pragma GCC unroll 2
         for (int b = 0; b < kBlocks; ++b) {
           const Vec8 w = Load<Vec8>(weights + b * 8);
+          const float* next = in + b * inSecond;
 #pragma GCC unroll 16
-          for (int p = 0; p < kPixels; ++p) {
-            const Vec8 x = Load<Vec8>(in + b * inSecond + p * step);
+          for (int p = 0; p < kPixels; ++p, next += step) {
+            Opaque(next);
+            const Vec8 x = Load<Vec8>(next);
             acc[b][p] = MulAdd(kPermuted ? Permute(x, places + b * 8) : x, w, acc[b][p]);
           }
         }
