@@ -366,6 +366,9 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     })),
     { inputs: [image], attrs: { pads: [0, 0, 0, 0, 0, 9, 0, 0], mode: "constant", value: 0 } },
     { inputs: [image], attrs: { pads: [0, 0, 1, 0, 0, 0, 2, 3], mode: "constant", value: 2 } },
+    { inputs: [image], attrs: { pads: [0, 0, 1, 0, 0, 4, 2, 3], mode: "constant", value: 0 } },
+    { inputs: [image], attrs: { pads: [1, 0, 0, 0, 0, 0, 0, 1], mode: "constant", value: 2 } },
+    { inputs: [image], attrs: { pads: [1, 0, 2, 2, 1, 0, 2, 2], mode: "wrap", value: 0 } },
   ],
   resize: ["nearest", "linear", "cubic"].flatMap((mode) => [
     { inputs: [image], attrs: { ...resize, mode } },

@@ -327,11 +327,12 @@ struct PickArgs {
   int64_t pixels;
 };
 
-// out[l] = sum over p of in[p * 8 + l].
+// out[l] = sum over p of in[p * 8 + l] or, if there is a mean, of the squares of what that differs from mean[l].
 struct SumArgs {
   const float* in;
   double* out;
   int64_t pixels;
+  const float* mean;
 };
 
 // out[p] = factor * sum over i of in[p * pixels + i].
@@ -373,6 +374,20 @@ struct BinaryArgs {
   Activation activation;
   const float* c = nullptr;
   Operand cForm = Operand::kFull;
+};
+
+// Pixels in a row of all blocks of 8 channels of an image:
+//
+//   out = (in - mean) / sqrt(variance + eps) * scale + bias, by the mean and the variance of the pixel's channels
+//
+// scale, bias: a number for each lane, 0 past the last channel.
+struct ChannelNormArgs {
+  const float* in;
+  float* out;
+  ptrdiff_t plane;  // from one block to the next
+  int64_t channels, pixels;
+  const float *scale, *bias;
+  float eps;
 };
 
 // Pixels in a row of all blocks of 8 channels of an image:

@@ -58,22 +58,30 @@ void BlockToPlanes(const LayoutArgs& args) {
 }
 
 // Sums of 32 numbers in float, those in double: large images lose nothing.
-void SumPixels(const SumArgs& args) {
+template <bool kSquares>
+inline void SumRun(const SumArgs& args) {
+  const Vec8 mean = kSquares ? Load<Vec8>(args.mean) : Set<Vec8>(0.0f);
+  const auto add = [&](Vec8 sum, Vec8 x) {
+    const Vec8 d = Sub(x, mean);
+    return kSquares ? MulAdd(d, d, sum) : Add(sum, x);
+  };
   double totals[8] = {};
   for (int64_t p = 0; p < args.pixels;) {
     const int64_t end = p + 32 < args.pixels ? p + 32 : args.pixels;
     Vec8 sums[4] = {Set<Vec8>(0.0f), Set<Vec8>(0.0f), Set<Vec8>(0.0f), Set<Vec8>(0.0f)};
     for (; p + 4 <= end; p += 4) {
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) sums[i] = Add(sums[i], Load<Vec8>(args.in + (p + i) * 8));
+      for (int i = 0; i < 4; ++i) sums[i] = add(sums[i], Load<Vec8>(args.in + (p + i) * 8));
     }
-    for (; p < end; ++p) sums[0] = Add(sums[0], Load<Vec8>(args.in + p * 8));
+    for (; p < end; ++p) sums[0] = add(sums[0], Load<Vec8>(args.in + p * 8));
     float part[8];
     Store(Add(Add(sums[0], sums[1]), Add(sums[2], sums[3])), part);
     for (int l = 0; l < 8; ++l) totals[l] += static_cast<double>(part[l]);
   }
   for (int l = 0; l < 8; ++l) args.out[l] = totals[l];
 }
+
+void SumPixels(const SumArgs& args) { args.mean ? SumRun<true>(args) : SumRun<false>(args); }
 
 // The same of plain planes that are small enough for sums in float.
 void SumPlanes(const SumPlanesArgs& args) {

@@ -18,6 +18,7 @@
 #include "planesTile.h"
 #include "planesProduct.h"
 #include "pool.h"
+#include "channelNorm.h"
 #include "responseNorm.h"
 #include "strassen.h"
 #include "table.h"

@@ -4,6 +4,7 @@
 
 #include "functionStep.h"
 #include "layout.h"
+#include "sums.h"
 
 namespace xcorr {
 namespace {
@@ -213,19 +214,6 @@ class Pool : public Step {
   std::vector<ptrdiff_t> taps_;
 };
 
-// Sums over the pixels of a plane: of a block's 8 lanes, or of one plain channel.
-void PlaneSums(const KernelTable& table, const float* x, int64_t pixels, bool blocked, double* sums) {
-  if (blocked) {
-    table.SumPixels({x, sums, pixels});
-    return;
-  }
-  double lanes[kBlock];
-  table.SumPixels({x, lanes, pixels / kBlock});
-  sums[0] = 0;
-  for (double lane : lanes) sums[0] += lane;
-  for (int64_t i = pixels / kBlock * kBlock; i < pixels; ++i) sums[0] += static_cast<double>(x[i]);
-}
-
 template <int64_t kLanes>
 void PlaneMaxima(const float* x, int64_t pixels, float* best) {
   std::fill(best, best + kLanes, -INFINITY);
@@ -258,7 +246,7 @@ std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
         float* out = Out(outputs) + p * lanes;
         if (average) {
           double sums[kBlock];
-          PlaneSums(*table, in, pixels, blocked, sums);
+          PlaneSums(*table, in, pixels, blocked, nullptr, sums);
           for (int64_t l = 0; l < lanes; ++l) out[l] = static_cast<float>(sums[l] / static_cast<double>(pixels));
         } else if (blocked) {
           PlaneMaxima<kBlock>(in, pixels, out);

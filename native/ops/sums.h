@@ -1,10 +1,13 @@
-// Sums in double, in an order that their length alone decides.
+// Sums whose order depends on their length alone.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+
+#include "op.h"
 
 namespace xcorr {
 
-// The sum of f(i) for i in 0 .. count - 1: in 8 strands, which need not wait for each other.
+// The sum of f(i) for i in 0 .. count - 1, in double: in 8 strands, which need not wait for each other.
 template <typename F>
 double SumOf(int64_t count, const F& f) {
   double sums[8] = {};
@@ -14,6 +17,25 @@ double SumOf(int64_t count, const F& f) {
   }
   for (int64_t k = 0; i + k < count; ++k) sums[k] += f(i + k);
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+// Over the pixels of a plane, of a block's 8 lanes or of one plain channel: the sums of its numbers or, about the means that are given, of the squares.
+inline void PlaneSums(const KernelTable& table, const float* x, int64_t pixels, bool blocked, const float* means, double* sums) {
+  if (blocked) {
+    table.SumPixels({x, sums, pixels, means});
+    return;
+  }
+  float mean[kBlock];
+  std::fill_n(mean, kBlock, means ? *means : 0.0f);
+  double lanes[kBlock];
+  table.SumPixels({x, lanes, pixels / kBlock, means ? mean : nullptr});
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  for (int64_t i = pixels / kBlock * kBlock; i < pixels; ++i) {
+    const double difference = static_cast<double>(x[i]) - mean[0];
+    sum += means ? difference * difference : difference;
+  }
+  *sums = sum;
 }
 
 }  // namespace xcorr

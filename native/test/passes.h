@@ -1,4 +1,4 @@
-// Passes over tensors: kernels/elementwise.h, responseNorm.h, channels.h, layout.h.
+// Passes over tensors: kernels/elementwise.h, responseNorm.h, channelNorm.h, channels.h, layout.h.
 #pragma once
 #include "check.h"
 
@@ -73,6 +73,29 @@ void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size
   }
 }
 
+// Channels of numbers far from zero; the lanes past the last one are 0 and stay so.
+void TestChannelNorm(const KernelTable& table, int channels, int pixels) {
+  const size_t count = static_cast<size_t>(channels), blocks = (count + 7) / 8, plane = static_cast<size_t>(pixels + 1) * 8;
+  const std::vector<float> numbers = Fill(plane * blocks), scale = Fill(blocks * 8), bias = Fill(blocks * 8);
+  std::vector<float> in(plane * blocks), out(plane * blocks, kGuard), scales(blocks * 8), biases(blocks * 8);
+  const auto at = [&](size_t c, size_t p) { return c / 8 * plane + p * 8 + c % 8; };
+  for (size_t c = 0; c < count; ++c) {
+    scales[c] = scale[c];
+    biases[c] = bias[c];
+    for (size_t p = 0; p < static_cast<size_t>(pixels); ++p) in[at(c, p)] = numbers[at(c, p)] + 2;
+  }
+  table.ChannelNorm({in.data(), out.data(), static_cast<ptrdiff_t>(plane), channels, pixels, scales.data(), biases.data(), 1e-3f});
+  for (size_t p = 0; p <= static_cast<size_t>(pixels); ++p) {
+    double mean = 0, variance = 0;
+    for (size_t c = 0; c < count; ++c) mean += in[at(c, p)] / static_cast<double>(count);
+    for (size_t c = 0; c < count; ++c) variance += std::pow(in[at(c, p)] - mean, 2) / static_cast<double>(count);
+    for (size_t c = 0; c < blocks * 8; ++c) {
+      const double expected = p == static_cast<size_t>(pixels) ? kGuard : c < count ? (in[at(c, p)] - mean) / std::sqrt(variance + 1e-3) * scales[c] + biases[c] : 0;
+      if (!(std::fabs(out[at(c, p)] - expected) <= 3e-6)) Expect(out[at(c, p)], expected, table, "ChannelNorm");
+    }
+  }
+}
+
 void TestPickChannels(const KernelTable& table, int pixels, int sources) {
   const size_t size = static_cast<size_t>(pixels) * 8;
   std::vector<std::vector<float>> blocks;
@@ -100,11 +123,15 @@ void TestLayout(const KernelTable& table, int pixels, int lanes) {
   std::vector<float> block((size + 1) * 8, kGuard), back(plane * 8, kGuard);
   table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 0});
   table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 64});
-  double sums[8];
-  table.SumPixels({block.data(), sums, pixels});
+  double sums[8], squares[8];
+  const std::vector<float> means = Fill(8);
+  table.SumPixels({block.data(), sums, pixels, nullptr});
+  table.SumPixels({block.data(), squares, pixels, means.data()});
   for (size_t l = 0; l < 8; ++l) {
     const bool exists = l < static_cast<size_t>(lanes);
-    double sum = 0;
+    double sum = 0, about = 0;
+    for (size_t p = 0; p < size; ++p) about += std::pow(static_cast<double>(block[p * 8 + l]) - means[l], 2);
+    Expect(static_cast<float>(squares[l]), about, table, "SumPixels about means");
     for (size_t p = 0; p < plane; ++p) {
       if (p < size) Expect(block[p * 8 + l], exists ? planes[l * plane + p] : 0, table, "PlanesToBlock");
       if (p < size && exists) sum += planes[l * plane + p];
@@ -122,6 +149,9 @@ void TestPasses(const KernelTable& table) {
   for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(table, count);
   TestActivations(table);
   for (int sources = 0; sources <= 8; ++sources) TestPickChannels(table, 3, sources);
+  for (int channels : {1, 5, 8, 16, 37, 300}) {
+    for (int pixels : {1, 4, 7, 8, 21}) TestChannelNorm(table, channels, pixels);
+  }
   for (int size : {1, 2, 5, 6, 19}) {
     for (int blocks : {1, 2, 5}) TestResponseNorm(table, blocks, 3, size);
   }

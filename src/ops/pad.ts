@@ -93,10 +93,8 @@ export const padOp: OpDef<PadAttrs> = {
   // Zeros after the last channel are there already in the blocked layout, so such padding is a copy too.
   layout: ([x], { pads, mode, value }) =>
     isImage(x) &&
-    mode === "constant" &&
-    pads.every((n) => n >= 0) &&
-    pads[0] + pads[4] + pads[1] === 0 &&
-    (pads[5] === 0 || value === 0)
+    pads[1] === 0 &&
+    (pads[5] === 0 || (pads[5] > 0 && mode === "constant" && value === 0))
       ? "follows"
       : "plain",
 };

@@ -1,25 +1,24 @@
 /**
- * Finds the normalisation over the last axes that a model writes as several nodes, and puts the one op in their place.
+ * Finds the normalisation over the last axes, or over the channels of each pixel, that a model writes as several nodes, and puts the one op in their place.
  *
- *   d = x - mean(x);  y = d / sqrt(mean(d * d) + eps) * scale + bias      becomes      layerNorm(x, scale, bias)
+ *   d = x - mean(x);  y = d / sqrt(mean(d * d) + eps) * scale + bias      becomes      layerNorm(x, scale, bias) or channelNorm(x, scale, bias)
  *
  * with d * d also as d to the power of 2. Scale and bias are constants, or not there.
  */
+
+import type { OpDef } from "../../core/op.js";
 import { sameShape, sizeOf } from "../../core/shape.js";
 import { Tensor } from "../../core/tensor.js";
-import { layerNormOp } from "../../ops/norm.js";
+import { channelNormOp, layerNormOp } from "../../ops/norm.js";
 import type { ReduceAttrs } from "../../ops/reduce.js";
 import type { Graph, Node, Value } from "../graph.js";
 import { madeBy, scalarOf } from "../patterns.js";
 
-/** The input of a mean over the last axes, and the first of these. */
-function lastMean(v: Value): { x: Value; axis: number } | undefined {
+/** The input of a mean and the axes that it is taken over, if they stay as axes of size 1. */
+function meanOf(v: Value): { x: Value; axes: readonly number[] } | undefined {
   const mean = madeBy(v, "reduceMean");
-  if (!mean) return undefined;
-  const [x] = mean.inputs;
-  const { axes, keepDims } = mean.attrs as ReduceAttrs;
-  const axis = x.type.shape.length - axes.length;
-  return keepDims && axis >= 0 && axes.every((a) => a >= axis) ? { x, axis } : undefined;
+  const { axes = [], keepDims } = (mean?.attrs ?? {}) as Partial<ReduceAttrs>;
+  return mean && keepDims ? { x: mean.inputs[0], axes } : undefined;
 }
 
 function isSquareOf(v: Value, d: Value): boolean {
@@ -30,32 +29,76 @@ function isSquareOf(v: Value, d: Value): boolean {
 }
 
 /** The quotient in the middle of the pattern. */
-function match(node: Node): { x: Value; axis: number; eps: number } | undefined {
+function match(node: Node): { x: Value; axes: readonly number[]; eps: number } | undefined {
   if (node.op.name !== "div" || "activation" in node.attrs) return undefined;
   const [d, deviation] = node.inputs;
   const difference = madeBy(d, "sub");
-  const mean = difference && lastMean(difference.inputs[1]);
+  const mean = difference && meanOf(difference.inputs[1]);
   const sum = madeBy(madeBy(deviation, "sqrt")?.inputs[0], "add");
   if (!mean || difference.inputs[0] !== mean.x || !sum) return undefined;
   for (const [variance, eps] of [sum.inputs, [...sum.inputs].reverse()]) {
-    const squares = lastMean(variance);
+    const squares = meanOf(variance);
     const number = scalarOf(eps);
-    if (squares && number !== undefined && squares.axis === mean.axis && isSquareOf(squares.x, d))
+    if (
+      squares &&
+      number !== undefined &&
+      sameShape(squares.axes, mean.axes) &&
+      isSquareOf(squares.x, d)
+    )
       return { ...mean, eps: number };
   }
   return undefined;
 }
 
-/** What alone reads a value, if it is this operation with a constant that has one number for each element of a normalised part. */
-function affine(graph: Graph, v: Value, name: string, axis: number): [Node, Tensor] | undefined {
+/** The op that normalises over some axes, with the shape of its scale and bias and the one in which they stand beside its result. */
+interface Norm {
+  readonly op: OpDef;
+  readonly attrs: object;
+  readonly parameters: readonly number[];
+  readonly beside: readonly number[];
+  readonly needsBias: boolean;
+}
+
+function normOver(
+  axes: readonly number[],
+  shape: readonly number[],
+  eps: number,
+): Norm | undefined {
+  const axis = shape.length - axes.length;
+  if (axis >= 0 && axes.every((a) => a >= axis)) {
+    const part = shape.slice(axis);
+    return {
+      op: layerNormOp as OpDef,
+      attrs: { axis, eps },
+      parameters: part,
+      beside: part,
+      needsBias: false,
+    };
+  }
+  if (axes.length !== 1 || axes[0] !== 1) return undefined;
+  const beside = [shape[1], ...shape.slice(2).fill(1)];
+  return {
+    op: channelNormOp as OpDef,
+    attrs: { eps },
+    parameters: [shape[1]],
+    beside,
+    needsBias: true,
+  };
+}
+
+/** What alone reads a value, if it is this operation with a constant of a shape, ones before it left out or not. */
+function affine(
+  graph: Graph,
+  v: Value,
+  name: string,
+  shape: readonly number[],
+): [Node, Tensor] | undefined {
   const [reader] = v.readers;
   if (!graph.isReadOnce(v) || reader.op.name !== name || "activation" in reader.attrs) return;
   const constant = reader.inputs.find((operand) => operand !== v)?.constant;
-  const part = v.type.shape.slice(axis);
-  if (constant?.size !== sizeOf(part) || !sameShape(reader.outputs[0].type.shape, v.type.shape))
+  if (constant?.size !== sizeOf(shape) || !sameShape(reader.outputs[0].type.shape, v.type.shape))
     return;
-  const shape = constant.shape.slice(-part.length);
-  return sameShape(shape, part) ? [reader, constant.reshape(part)] : undefined;
+  return sameShape(constant.shape.slice(-shape.length), shape) ? [reader, constant] : undefined;
 }
 
 export const recogniseLayerNorm = {
@@ -64,20 +107,19 @@ export const recogniseLayerNorm = {
     let changes = 0;
     for (const node of [...graph.nodes]) {
       const found = match(node);
-      if (!found) continue;
-      const { x, axis, eps } = found;
-      const part = x.type.shape.slice(axis);
+      const norm = found && normOver(found.axes, found.x.type.shape, found.eps);
+      if (!norm) continue;
       let last = node;
       const next = (name: string): Tensor | undefined => {
-        const [reader, constant] = affine(graph, last.outputs[0], name, axis) ?? [];
+        const [reader, constant] = affine(graph, last.outputs[0], name, norm.beside) ?? [];
         if (reader) last = reader;
-        return constant;
+        return constant?.reshape(norm.parameters);
       };
-      const scale = next("mul") ?? Tensor.ones(part);
-      const bias = next("add");
-      const inputs = [x, graph.constant(scale, `${node.name}.scale`)];
+      const scale = next("mul") ?? Tensor.ones(norm.parameters);
+      const bias = next("add") ?? (norm.needsBias ? Tensor.zeros(norm.parameters) : undefined);
+      const inputs = [found.x, graph.constant(scale, `${node.name}.scale`)];
       if (bias) inputs.push(graph.constant(bias, `${node.name}.bias`));
-      graph.replace(last, layerNormOp, inputs, { axis, eps });
+      graph.replace(last, norm.op, inputs, norm.attrs);
       changes++;
     }
     return changes;

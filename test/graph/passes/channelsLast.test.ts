@@ -65,10 +65,25 @@ it("a norm over two axes takes a scale of both; one of less stays what it is", (
   }
 });
 
+it.each([
+  ["scale and bias", [4, 1, 1], [1, 4, 1, 1], ["channelNorm"]],
+  ["scale", [4, 1, 1], undefined, ["channelNorm"]],
+  ["neither", undefined, undefined, ["channelNorm"]],
+  ["a scale of other axes", [1, 5, 1], undefined, ["channelNorm", "mul"]],
+])("a norm over the channels with %s", (_, scale, bias, expected) => {
+  const { graph, x } = start([2, 4, 5, 6]);
+  let y = writtenNorm(graph, x, { axes: [1] });
+  if (scale) y = one(graph, "mul", [y, random(graph, scale)]);
+  if (bias) y = one(graph, "add", [y, random(graph, bias)]);
+  give(graph, y);
+  applyAndCompare(graph, [recogniseLayerNorm, removeDead]);
+  expect(opsOf(graph)).toEqual(expected);
+});
+
 it("what only looks like a norm stays", () => {
   const { graph, x } = start();
   const other = graph.input("other", x.type);
-  give(graph, writtenNorm(graph, x, { apart: other }), writtenNorm(graph, x, { axes: [1] }));
+  give(graph, writtenNorm(graph, x, { apart: other }), writtenNorm(graph, x, { axes: [2] }));
   const before = opsOf(graph);
   applyAndCompare(graph, [recogniseLayerNorm, removeDead]);
   expect(opsOf(graph)).toEqual(before);
