@@ -354,6 +354,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   split: [
     { inputs: [image], attrs: { axis: 1, sizes: [4, 5] } },
     { inputs: [[1, 24, 3, 3]], attrs: { axis: 1, sizes: [8, 16] } },
+    // Their product is no number of elements.
+    { inputs: [[1, 1200, 1, 1]], attrs: { axis: 1, sizes: [300, 300, 300, 300] } },
   ],
   slice: [
     { inputs: [image], attrs: { starts: [0, 8, 1, 0], sizes: [2, 5, 2, 7], steps: [1, -1, 2, 1] } },

@@ -28,19 +28,24 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true;
 }
 
-/** A shape that a tensor can have, or a ShapeError: non-negative integers whose product is a safe size. */
-export function checkShape(where: string, shape: unknown): asserts shape is Shape {
-  if (!Array.isArray(shape)) {
-    throw new ShapeError(expected(where, "a shape (an array of sizes)", show(shape)));
+/** Non-negative integers, or a ShapeError. */
+export function checkSizes(where: string, sizes: unknown): asserts sizes is readonly number[] {
+  if (!Array.isArray(sizes)) {
+    throw new ShapeError(expected(where, "an array of sizes", show(sizes)));
   }
-  for (let axis = 0; axis < shape.length; axis++) {
-    const n = shape[axis];
+  for (let i = 0; i < sizes.length; i++) {
+    const n = sizes[i];
     if (typeof n !== "number" || !Number.isInteger(n) || n < 0) {
       throw new ShapeError(
-        expected(where, "sizes that are integers >= 0", `${show(n)} in ${show(shape)}`),
+        expected(where, "sizes that are integers >= 0", `${show(n)} in ${show(sizes)}`),
       );
     }
   }
+}
+
+/** A shape that a tensor can have, or a ShapeError: non-negative integers whose product is a safe size. */
+export function checkShape(where: string, shape: unknown): asserts shape is Shape {
+  checkSizes(where, shape);
   if (sizeOf(shape) > 2 ** 31) {
     throw new ShapeError(
       expected(where, "at most 2^31 elements", `${sizeOf(shape)} for shape ${showShape(shape)}`),

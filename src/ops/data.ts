@@ -8,6 +8,7 @@ import {
   broadcastShapes,
   broadcastStrides,
   checkShape,
+  checkSizes,
   normalizeAxis,
   sameShape,
   sizeOf,
@@ -159,7 +160,7 @@ export const splitOp: OpDef<{ readonly axis: number; readonly sizes: readonly nu
     checkCount("split", inputs, 1);
     const [x] = inputs;
     normalizeAxis("split", axis, x.shape.length);
-    checkShape("split", sizes);
+    checkSizes("split", sizes);
     const total = sizes.reduce((a, b) => a + b, 0);
     if (total !== x.shape[axis]) {
       throw new ShapeError(
