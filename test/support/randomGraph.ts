@@ -319,6 +319,23 @@ export function randomGraph(seed: number, size = 14): Graph {
     const back = add("transpose", [add("mul", [narrow, weight([c])])], { perm: [0, 3, 1, 2] });
     return next() < 0.8 ? add("add", [back, x]) : back;
   };
+  /** Convolutions of signals, each on images of one row between two reshapes. */
+  const signals: Step = (x) => {
+    const [n, , h, w] = x.type.shape;
+    const conv1d = (signal: Value): Value => {
+      const [c, out] = [channelsOf(signal), pick([4, 8, 9])];
+      const image = add("reshape", [signal], { shape: [n, c, 1, h * w] });
+      const window = { stride: [1, 1], padding: [0, 1, 0, 1], dilation: [1, 1], groups: 1 };
+      const y = add("conv2d", [image, weight([out, c, 1, 3], 0.3)], window);
+      return add("reshape", [y], { shape: [n, out, h * w] });
+    };
+    const y = conv1d(add("reshape", [x], { shape: [n, channelsOf(x), h * w] }));
+    const slopes = weight([channelsOf(y), 1]);
+    const z = next() < 0.5 ? add("prelu", [y, slopes]) : add("relu", [batchNorm(y) as Value]);
+    const both = next() < 0.5 ? add("concat", [y, z], { axis: 1 }) : z;
+    const out = conv1d(both);
+    return add("reshape", [out], { shape: [n, channelsOf(out), h, w] });
+  };
   /** Branches that each begin with the same. */
   const cell: Step = (x) => {
     const [name, attrs] = pick<[string, object]>([
@@ -330,7 +347,7 @@ export function randomGraph(seed: number, size = 14): Graph {
   };
   const steps = [
     cell,
-    ...[ownNorm, channelsLast],
+    ...[ownNorm, channelsLast, signals],
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],

@@ -21,6 +21,7 @@ import { recogniseLayerNorm } from "./recogniseLayerNorm.js";
 import { recogniseShuffle } from "./recogniseShuffle.js";
 import { removeDead } from "./removeDead.js";
 import { removeNoOps } from "./removeNoOps.js";
+import { sinkReshape } from "./sinkReshape.js";
 import { sinkTranspose } from "./sinkTranspose.js";
 
 /** Rewrites a graph in place; gives the number of rewrites. */
@@ -39,6 +40,8 @@ export const passes: readonly Pass[] = [
   recogniseGlobalPool,
   recogniseShuffle,
   removeDead, // so that the parts of what was recognised do not count as readers
+  sinkReshape, // after activations and norms are one node each, before anything is fused
+  removeNoOps, // the reshapes that have met
   sinkTranspose, // after activations and norms are one node each, before anything is folded into products
   removeDead, // the transposes that it left behind
   foldBatchNorm, // before activations hide the product in front of them
