@@ -55,6 +55,7 @@
         "native/ops/epilogue.cpp",
         "native/ops/functions.cpp",
         "native/ops/gather.cpp",
+        "native/ops/groupedPanels.cpp",
         "native/ops/inputNorm.cpp",
         "native/ops/layout.cpp",
         "native/ops/measureStep.cpp",

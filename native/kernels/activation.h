@@ -185,17 +185,25 @@ inline void ForKind(ActivationKind kind, const F& run) {
   }
 }
 
+// The whole vectors of a run; how many numbers they are.
+template <ActivationKind kKind>
+inline int64_t ActivateVecs(const float* in, float* out, int64_t count, const Activation& f) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) Store(ActivateAs<kKind>(Load<Vec>(in + i), f), out + i);
+  return i;
+}
+
 // In place, on runs of a number of floats that is a multiple of 8, `step` apart; of a prelu they are all of one block: for kernels that store first, so that the code of the rarer activations
 // stays out of their loops, which are instantiated often. Many vectors at a time: each alone takes several times as long as it has work.
 void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
   const Activation f = activation;  // a copy, which no store can change
   ForKind(f.kind, [&](auto as) {
+    constexpr ActivationKind kKind = decltype(as)::kind;
+    constexpr bool kWhole = kLanes > 8 && kKind != ActivationKind::kPrelu;
     for (float* run = p; runs > 0; --runs, run += step) {
       int64_t i = 0;
-      if constexpr (kLanes > 8 && decltype(as)::kind != ActivationKind::kPrelu) {
-        for (; i + kLanes <= count; i += kLanes) Store(ActivateAs<decltype(as)::kind>(Load<Vec>(run + i), f), run + i);
-      }
-      for (; i < count; i += 8) Store(ActivateAs<decltype(as)::kind>(Load<Vec8>(run + i), f), run + i);
+      if constexpr (kWhole) i = ActivateVecs<kKind>(run, run, count, f);
+      for (; i < count; i += 8) Store(ActivateAs<kKind>(Load<Vec8>(run + i), f), run + i);
     }
   });
 }

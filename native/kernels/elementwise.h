@@ -44,8 +44,7 @@ inline const float* Tail(const float* from, int64_t count, float (&to)[kLanes]) 
   const UnaryArgs copy = args;  // which no store can change
   ForKind(copy.activation.kind, [&](auto as) {
     constexpr ActivationKind kKind = decltype(as)::kind;
-    int64_t i = 0;
-    for (; i + kLanes <= copy.count; i += kLanes) Store(ActivateAs<kKind>(Load<Vec>(copy.in + i), copy.activation), copy.out + i);
+    const int64_t i = ActivateVecs<kKind>(copy.in, copy.out, copy.count, copy.activation);
     if (i == copy.count) return;
     float in[kLanes], out[kLanes];
     Store(ActivateAs<kKind>(Load<Vec>(Tail(copy.in + i, copy.count - i, in)), copy.activation), out);

@@ -138,6 +138,9 @@ inline bool AllFinite(const float (&poison)[16]) {
 // No block of 8 channels belongs to two groups.
 inline bool FillsBlocks(const Conv& c) { return c.groups == 1 || (c.inPerGroup % kBlock == 0 && c.outPerGroup % kBlock == 0); }
 
+// All rows are one: the pixels of a 1x1 kernel that reads them where they are.
+inline bool IsFlat(const Conv& c) { return c.kh == 1 && c.kw == 1 && c.stride[0] == 1 && c.stride[1] == 1 && !c.padding.any(); }
+
 // Why an algorithm does not take a problem; empty: it does.
 using Reason = std::string;
 

@@ -39,4 +39,7 @@ inline double StreamCost(const KernelTable& t, double floats) {
   return (floats + (wide ? 2 : 1) * std::max(0.0, floats - many)) / 5 * MultiplyAddsPerCycle(t);
 }
 
+// Of an image that is copied with its padding.
+inline double CopiedFloats(const Conv& c) { return c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0; }
+
 }  // namespace xcorr

@@ -7,6 +7,7 @@
 
 #include "../runtime/cpu.h"
 #include "convCost.h"
+#include "groupedPanels.h"
 
 namespace xcorr {
 namespace {
@@ -23,43 +24,6 @@ struct Panel {
 
 // A row fills three quarters of its tiles.
 bool FillsTiles(const KernelTable& t, int64_t width) { return 4 * width >= 3 * t.tilePixels * TilesOf(t, t.tileBlocks, width); }
-
-// All rows are one: the pixels of a 1x1 kernel that reads them where they are.
-bool IsFlat(const Conv& c) { return c.kh == 1 && c.kw == 1 && c.stride[0] == 1 && c.stride[1] == 1 && !c.padding.any(); }
-
-// Where groups do not fill blocks: the input channels that blocks of outputs take, all those of the groups that they cover.
-Range GroupedInputs(const Conv& c, int64_t firstBlock, int64_t blocks) {
-  const int64_t last = std::min(c.y.c, (firstBlock + blocks) * kBlock) - 1;
-  return {firstBlock * kBlock / c.outPerGroup * c.inPerGroup, (last / c.outPerGroup + 1) * c.inPerGroup};
-}
-
-double GroupedCost(const Conv& c, int64_t firstBlock, int64_t blocks) {
-  const double steps = static_cast<double>(GroupedInputs(c, firstBlock, blocks).size() * c.kh * c.kw);
-  return IsFlat(c) ? TileCost(c.table, c.y.plane(), blocks, steps) : static_cast<double>(c.y.h) * TileCost(c.table, c.y.w, blocks, steps);
-}
-
-// The panels of such groups, as numbers of blocks: wide ones make better tiles, but multiply with zeros for groups that are not theirs. The cheapest way to
-// cut what is left, from the last block on.
-struct GroupedPanels {
-  std::vector<int64_t> blocks;
-  double cost;
-};
-GroupedPanels CutGrouped(const Conv& c) {
-  std::vector<double> cost(static_cast<size_t>(c.y.blocks) + 1, 0.0);
-  std::vector<int64_t> width(cost.size(), 1);
-  for (int64_t first = c.y.blocks - 1; first >= 0; --first) {
-    for (int64_t b = 1; b <= std::min<int64_t>(c.y.blocks - first, c.table.widestBlocks); ++b) {
-      const double all = GroupedCost(c, first, b) + cost[static_cast<size_t>(first + b)];
-      double& least = cost[static_cast<size_t>(first)];
-      if (b > 1 && all >= least) continue;
-      least = all;
-      width[static_cast<size_t>(first)] = b;
-    }
-  }
-  GroupedPanels panels = {{}, cost[0]};
-  for (int64_t first = 0; first < c.y.blocks; first += panels.blocks.back()) panels.blocks.push_back(width[static_cast<size_t>(first)]);
-  return panels;
-}
 
 // Of whole blocks.
 bool AllFinite(const float* p, int64_t count) {
@@ -376,8 +340,6 @@ class Tiles : public ConvStep, public ConvByParts {
   int64_t packedFloats_ = 0;
 };
 
-double CopiedFloats(const Conv& c) { return c.padding.any() ? static_cast<double>(c.x.c * c.x.plane()) : 0; }
-
 double CostOf(const Conv& c, Kind kind) {
   const int64_t channels = kind == Kind::kStem ? c.x.c : Blocks(c.inPerGroup) * kBlock, outBlocks = Blocks(c.outPerGroup);
   const double steps = static_cast<double>(channels * c.kh * c.kw);
@@ -394,11 +356,6 @@ Reason AcceptsStem(const Conv& c) {
   return c.x.c < kBlock ? "" : "more than 7 input channels";
 }
 
-Reason AcceptsGrouped(const Conv& c) {
-  if (c.groups == 1) return "one group";
-  return FillsBlocks(c) ? "groups fill blocks of 8 channels" : "";
-}
-
 Reason AcceptsPointwise(const Conv& c) {
   if (c.kh != 1 || c.kw != 1) return "kernel larger than 1x1";
   if (!FillsBlocks(c)) return "groups that do not fill blocks of 8 channels";
@@ -411,15 +368,6 @@ Reason AcceptsDirect(const Conv& c) {
 }
 
 double CostStem(const Conv& c) { return CostOf(c, Kind::kStem); }
-double CostGrouped(const Conv& c) {
-  const GroupedPanels panels = CutGrouped(c);
-  int64_t weights = 0, first = 0;
-  for (int64_t blocks : panels.blocks) {
-    weights += GroupedInputs(c, first, blocks).size() * c.kh * c.kw * blocks * kBlock;
-    first += blocks;
-  }
-  return panels.cost + StreamCost(c.table, CopiedFloats(c) + static_cast<double>(weights));
-}
 double CostPointwise(const Conv& c) { return CostOf(c, Kind::kPointwise); }
 double CostDirect(const Conv& c) { return CostOf(c, Kind::kDirect); }
 
