@@ -343,6 +343,24 @@ struct SumPlanesArgs {
   float factor;
 };
 
+// Softmax of `runs` runs of `length` numbers, one after another. With tops and sums (both or none), a number for each run: e^(in - top) instead, the highest of a
+// run and the sum of these.
+struct SoftmaxRunsArgs {
+  const float* in;
+  float* out;
+  int64_t runs, length;
+  float *tops, *sums;
+};
+
+// The same of columns that stand side by side, `length` rows that are `step` apart.
+struct SoftmaxColumnsArgs {
+  const float* in;
+  float* out;
+  int64_t columns, length;
+  ptrdiff_t step;
+  float *tops, *sums;
+};
+
 // The machine's own speed. out: [lanes].
 struct PeakArgs {
   int64_t steps;

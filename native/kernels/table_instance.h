@@ -9,6 +9,7 @@
 #include "depthwisePlanes.h"
 #include "dots.h"
 #include "elementwise.h"
+#include "softmax.h"
 #include "lanewise.h"
 #include "layout.h"
 #include "peak.h"

@@ -1,4 +1,4 @@
-// Passes over tensors: kernels/elementwise.h, responseNorm.h, channelNorm.h, channels.h, layout.h.
+// Passes over tensors: kernels/elementwise.h, softmax.h, responseNorm.h, channelNorm.h, channels.h, layout.h.
 #pragma once
 #include "check.h"
 
@@ -70,6 +70,38 @@ void TestResponseNorm(const KernelTable& table, int blocks, int pixels, int size
         if (!(std::fabs(out[at] - expected) <= (power ? 3e-7 * std::fabs(expected) : 0))) Expect(out[at], expected, table, "ResponseNorm");
       }
     }
+  }
+}
+
+// As runs, and as columns of a matrix that is as wide as there are runs; results, and what results are made of.
+void TestSoftmax(const KernelTable& table, int64_t runs, int64_t length) {
+  const size_t count = static_cast<size_t>(runs * length), some = static_cast<size_t>(runs);
+  std::vector<float> in = Fill(count), columns(count);
+  for (size_t i = 0; i < count; ++i) in[i] *= 10;
+  for (size_t i = 0; i < count; ++i) columns[i % static_cast<size_t>(length) * some + i / static_cast<size_t>(length)] = in[i];
+  for (bool parts : {false, true}) {
+    std::vector<float> out(count + 1, kGuard), outColumns(count + 1, kGuard), tops(some + 1, kGuard), sums(some + 1, kGuard), columnTops = tops, columnSums = sums;
+    table.SoftmaxRuns({in.data(), out.data(), runs, length, parts ? tops.data() : nullptr, parts ? sums.data() : nullptr});
+    table.SoftmaxColumns({columns.data(), outColumns.data(), runs, length, runs, parts ? columnTops.data() : nullptr, parts ? columnSums.data() : nullptr});
+    for (size_t r = 0; r < some; ++r) {
+      const float* run = in.data() + r * static_cast<size_t>(length);
+      const double top = *std::max_element(run, run + length);
+      double sum = 0;
+      for (int64_t i = 0; i < length; ++i) sum += std::exp(run[i] - top);
+      for (size_t i = 0; i < static_cast<size_t>(length); ++i) {
+        const double expected = std::exp(run[i] - top) / (parts ? 1 : sum);
+        for (float made : {out[r * static_cast<size_t>(length) + i], outColumns[i * some + r]}) {
+          if (!(std::fabs(made - expected) <= 1e-6 * expected)) Expect(made, expected, table, "softmax");
+        }
+      }
+      if (!parts) continue;
+      Expect(tops[r], top, table, "SoftmaxRuns: top");
+      Expect(columnTops[r], top, table, "SoftmaxColumns: top");
+      for (float made : {sums[r], columnSums[r]}) {
+        if (!(std::fabs(made - sum) <= 1e-6 * sum)) Expect(made, sum, table, "softmax: sum");
+      }
+    }
+    for (float guard : {out[count], outColumns[count], tops[some], sums[some], columnTops[some], columnSums[some]}) Expect(guard, kGuard, table, "softmax guard");
   }
 }
 
@@ -149,6 +181,9 @@ void TestPasses(const KernelTable& table) {
   for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(table, count);
   TestActivations(table);
   for (int sources = 0; sources <= 8; ++sources) TestPickChannels(table, 3, sources);
+  for (int64_t length : {1, 7, 16, 33, 600}) {
+    for (int64_t runs : {1, 8, 21}) TestSoftmax(table, runs, length);
+  }
   for (int channels : {1, 5, 8, 16, 37, 300}) {
     for (int pixels : {1, 4, 7, 8, 21}) TestChannelNorm(table, channels, pixels);
   }

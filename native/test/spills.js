@@ -20,7 +20,7 @@ const BY_DESIGN = [
     /avx2::.*PlaneStrip</,
     "weights, masks and limits beyond 16 registers, once per row of a strip; a third of its loads either way",
   ],
-  [/UnaryRun/, "the last numbers, fewer than a vector, once per call"],
+  [/UnaryRun|SoftmaxColumns/, "the last numbers, fewer than a vector, once per call"],
 ];
 
 const MULTIPLY_ADD = /^vfn?m(add|sub)/;
