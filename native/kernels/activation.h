@@ -56,7 +56,7 @@ inline V Abs(V x) {
   return Max(Sub(Set<V>(0.0f), x), x);
 }
 
-// 2^t / 2 within 1e-7 of itself, the least for this degree and an exact half; t between -125 and 127.
+// 2^t / 2 within 1e-7 of itself, the least for this degree and an exact half; t between -125 and 128.
 template <typename V>
 inline V HalfExp2(V t) {
   const V n = Round(t), f = Sub(t, n), square = Mul(f, f);

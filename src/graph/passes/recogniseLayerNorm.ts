@@ -18,7 +18,7 @@ import { madeBy, scalarOf } from "../patterns.js";
 function meanOf(v: Value): { x: Value; axes: readonly number[] } | undefined {
   const mean = madeBy(v, "reduceMean");
   const { axes = [], keepDims } = (mean?.attrs ?? {}) as Partial<ReduceAttrs>;
-  return mean && keepDims ? { x: mean.inputs[0], axes } : undefined;
+  return mean && keepDims && axes.length > 0 ? { x: mean.inputs[0], axes } : undefined;
 }
 
 function isSquareOf(v: Value, d: Value): boolean {

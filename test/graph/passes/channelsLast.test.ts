@@ -83,7 +83,11 @@ it.each([
 it("what only looks like a norm stays", () => {
   const { graph, x } = start();
   const other = graph.input("other", x.type);
-  give(graph, writtenNorm(graph, x, { apart: other }), writtenNorm(graph, x, { axes: [2] }));
+  give(
+    graph,
+    writtenNorm(graph, x, { apart: other }),
+    ...[[2], []].map((axes) => writtenNorm(graph, x, { axes })),
+  );
   const before = opsOf(graph);
   applyAndCompare(graph, [recogniseLayerNorm, removeDead]);
   expect(opsOf(graph)).toEqual(before);
