@@ -100,15 +100,19 @@ class Tiles : public ConvStep, public ConvByParts {
     });
   }
 
-  // A task copies the rows that it reads, with their padding, to where they stay in the nearer caches; unless all of the image is there.
+  // A task copies the rows that it reads, with their padding, to where they stay in the nearer caches; unless all of the image is there. Few rows, as a signal has
+  // one, are copied by several tasks, each for some of the panels.
   void RunStem(Team& team, const float* data, const float* in, const float* residual, float* out) const {
     const Runs runs = CutRows();
-    const auto runPanels = [&](int64_t run, const float* from) {
-      for (int64_t p = 0; p < static_cast<int64_t>(panels_.size()); ++p) RunPanel(runs, run, run + 1, p, false, data, from, residual, out);
-    };
-    team.Run(runs.count, [&](int64_t run, int) {
+    const int64_t panels = static_cast<int64_t>(panels_.size()), parts = PartsOf(runs.count, panels);
+    team.Run(runs.count * parts, [&](int64_t task, int) {
+      const int64_t run = task / parts;
+      const auto runPanels = [&](const float* from) {
+        const Range some = Share(panels, parts, task % parts);
+        for (int64_t p = some.begin; p < some.end; ++p) RunPanel(runs, run, run + 1, p, false, data, from, residual, out);
+      };
       if (inPlace()) {
-        runPanels(run, in);
+        runPanels(in);
         return;
       }
       const int64_t begin = runs.units * run / runs.count, end = runs.units * (run + 1) / runs.count, first = begin * conv_.stride[0];
@@ -116,7 +120,7 @@ class Tiles : public ConvStep, public ConvByParts {
       for (int64_t c = 0; c < in_.c; ++c) {
         CopyRows(in + c * in_.plane(), in_.h, in_.w, first - conv_.padding.top, RowsRead(end - begin), conv_.padding.left, shape_.row, copy + c * shape_.plane);
       }
-      runPanels(run, copy - first * shape_.row);
+      runPanels(copy - first * shape_.row);
     });
   }
 
