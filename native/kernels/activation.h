@@ -11,19 +11,13 @@ inline bool IsRare(const Activation& f) { return f.kind != ActivationKind::kNone
 
 constexpr float kLog2E = 1.44269504f;
 
-// x - n ln 2 for n, the nearest integer to x / ln 2. ln 2 is in two parts, so that the product with n is exact in the first.
-template <typename V>
-inline V Reduced(V x, V* n) {
-  *n = Round(Mul(x, Set<V>(kLog2E)));
-  return MulAdd(*n, Set<V>(2.12194440e-4f), MulAdd(*n, Set<V>(-0.693359375f), x));
-}
-
-// e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by a degree-6 Taylor polynomial; times 2^n. The limits lie where the result has become
-// infinity or 0.
+// e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, ln 2 in two parts, so that the product with n is exact in the first; e^r by a degree-6 Taylor polynomial; times 2^n.
+// The limits lie where the result has become infinity or 0.
 template <typename V>
 inline V Exp(V x) {
-  V n;
-  const V r = Reduced(Min(Set<V>(89.0f), Max(Set<V>(-104.0f), x)), &n);
+  x = Min(Set<V>(89.0f), Max(Set<V>(-104.0f), x));
+  const V n = Round(Mul(x, Set<V>(kLog2E)));
+  const V r = MulAdd(n, Set<V>(2.12194440e-4f), MulAdd(n, Set<V>(-0.693359375f), x));
   V p = Set<V>(1.0f / 720);
   p = MulAdd(p, r, Set<V>(1.0f / 120));
   p = MulAdd(p, r, Set<V>(1.0f / 24));
@@ -40,15 +34,9 @@ inline V Cubic(V x, V square, float c0, float c1, float c2, float c3) {
   return MulAdd(MulAdd(x, Set<V>(c3), Set<V>(c2)), square, MulAdd(x, Set<V>(c1), Set<V>(c0)));
 }
 
-// e^x / 2 to 1 ulp, between 2^-125 and 2^127: what comes of it needs no other range, and it takes half as long.
 template <typename V>
-inline V HalfExp(V x) {
-  V n;
-  const V r = Reduced(Min(Set<V>(89.0f), Max(Set<V>(-86.0f), x)), &n);
-  // e^r / 2 within 7.5e-8 of itself, the least for this degree.
-  const V square = Mul(r, r), high = MulAdd(r, Set<V>(0.00414880970f), Set<V>(0.0209578145f));
-  const V p = MulAdd(MulAdd(high, square, MulAdd(r, Set<V>(0.0833378807f), Set<V>(0.249994457f))), square, MulAdd(r, Set<V>(0.49999985f), Set<V>(0.5f)));
-  return ScaleNormal(p, n);
+inline V Clip(V x, float low, float high) {
+  return Min(Set<V>(high), Max(Set<V>(low), x));
 }
 
 template <typename V>
@@ -68,7 +56,7 @@ inline V HalfExp2(V t) {
 // 1 + 2^t, which is 1 or infinity beyond -124 and 128: where the sum is all that is asked for. As exact as t is, which a product with log2 e leaves to 2^-25 of itself.
 template <typename V>
 inline V OneAndExp2(V t) {
-  return MulAdd(Set<V>(2.0f), HalfExp2(Min(Set<V>(128.0f), Max(Set<V>(-124.0f), t))), Set<V>(1.0f));
+  return MulAdd(Set<V>(2.0f), HalfExp2(Clip(t, -124.0f, 128.0f)), Set<V>(1.0f));
 }
 
 // The normal distribution's share beyond 2t and -2t, erfc(-t sqrt 2), for -kTailsEnd <= t <= 0: its logarithm is close to a polynomial. Within 1.4e-7 of itself near 0,
@@ -109,11 +97,6 @@ inline V Gelu(V x) {
   return MulAdd(t, Tails(t), relu);
 }
 
-template <typename V>
-inline V Clip(V x, float low, float high) {
-  return Min(Set<V>(high), Max(Set<V>(low), x));
-}
-
 // tanh: an odd polynomial near 0, where the quotient of exponentials would cancel; 1 - 2 / (e^2x + 1) elsewhere.
 template <typename V>
 inline V Tanh(V x) {
@@ -139,7 +122,10 @@ inline V ApplyKind(V x, const Activation& f) {
   if constexpr (kKind == ActivationKind::kHardSwish) return Mul(x, Clip(MulAdd(x, Set<V>(1.0f / 6), Set<V>(0.5f)), 0.0f, 1.0f));
   if constexpr (kKind == ActivationKind::kSilu) return Div(x, OneAndExp2(Mul(x, Set<V>(-kLog2E * f.a))));
   if constexpr (kKind == ActivationKind::kTanh) return Tanh(x);
-  if constexpr (kKind == ActivationKind::kElu) return IfNegative(x, Mul(Set<V>(f.a), MulAdd(Set<V>(2.0f), HalfExp(x), Set<V>(-1.0f))), x);
+  if constexpr (kKind == ActivationKind::kElu) {
+    const V half = HalfExp2(Clip(Mul(x, Set<V>(kLog2E)), -124.0f, 128.0f));
+    return IfNegative(x, Mul(Set<V>(f.a), MulAdd(Set<V>(2.0f), half, Set<V>(-1.0f))), x);
+  }
   if constexpr (kKind == ActivationKind::kMish) {
     // tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2); beyond x = 20 it is 1.
     const V e = Exp(Min(Set<V>(20.0f), x));

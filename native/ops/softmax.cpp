@@ -20,9 +20,9 @@ void Logarithms(const float* in, float* out, int64_t count, int64_t step, float 
   for (int64_t i = 0; i < count; ++i) out[i * step] = static_cast<float>(static_cast<double>(in[i * step]) - below);
 }
 
-// Neighbouring runs of `length` numbers, at most kNear numbers or one run.
+// Neighbouring runs of `length` numbers, kShort or more; at most kNear numbers or one run.
 void AlongRuns(const KernelTable& table, bool logarithm, const float* in, float* out, int64_t runs, int64_t length) {
-  float tops[kNear], sums[kNear];
+  float tops[kNear / kShort], sums[kNear / kShort];
   table.SoftmaxRuns({in, out, runs, length, logarithm ? tops : nullptr, logarithm ? sums : nullptr});
   for (int64_t r = 0; logarithm && r < runs; ++r) Logarithms(in + r * length, out + r * length, length, 1, tops[r], sums[r]);
 }

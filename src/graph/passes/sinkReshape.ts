@@ -11,8 +11,15 @@ import type { PadAttrs } from "../../ops/pad.js";
 import type { Graph, Node, Value } from "../graph.js";
 
 /** Ops that take signals and images with the same attributes, and otherwise numbers per channel. */
-const PER_CHANNEL =
-  /^(batchNorm|instanceNorm|groupNorm|channelNorm|globalAvgPool|globalMaxPool|localResponseNorm)$/;
+const PER_CHANNEL: ReadonlySet<string> = new Set([
+  "batchNorm",
+  "instanceNorm",
+  "groupNorm",
+  "channelNorm",
+  "localResponseNorm",
+  "globalAvgPool",
+  "globalMaxPool",
+]);
 
 /** (N, C, L) -> (N, C, 1, L); shapes of less than two axes broadcast to both. */
 const withRow = (shape: readonly number[]): number[] =>
@@ -50,7 +57,7 @@ function onImages(graph: Graph, { op, inputs, attrs }: Node): [Value[], object] 
     return operands && [operands, attrs];
   }
   if (!image) return undefined;
-  if (PER_CHANNEL.test(op.name)) return [[image, ...inputs.slice(1)], attrs];
+  if (PER_CHANNEL.has(op.name)) return [[image, ...inputs.slice(1)], attrs];
   if (op.name === "pad") return [[image], padsWithRow(attrs as PadAttrs)];
   if (op.name !== "concat" || (attrs as { axis: number }).axis !== 1) return undefined;
   const operands = all();

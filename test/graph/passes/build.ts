@@ -15,6 +15,14 @@ export const give = (graph: Graph, ...values: Value[]): void => {
   graph.outputs = values.map((value, i) => ({ name: `y${i}`, value }));
 };
 
+/** What an op with one result makes. */
+export const one = (graph: Graph, name: string, inputs: Value[], attrs: object = {}): Value =>
+  graph.add(op(name), inputs, attrs)[0];
+
+/** A constant of random numbers between 0 and 1. */
+export const random = (graph: Graph, shape: number[], seed = 5): Value =>
+  graph.constant(Tensor.rand(shape, { seed }));
+
 export function conv(
   graph: Graph,
   x: Value,

@@ -7,13 +7,9 @@ import { recogniseLayerNorm } from "../../../src/graph/passes/recogniseLayerNorm
 import { removeDead } from "../../../src/graph/passes/removeDead.js";
 import { sinkTranspose } from "../../../src/graph/passes/sinkTranspose.js";
 import { applyAndCompare, opsOf } from "../../support/graphs.js";
-import { conv, give, op, start } from "./build.js";
+import { conv, give, one, random, start } from "./build.js";
 
 const number = (graph: Graph, value: number): Value => graph.constant(Tensor.full([], value));
-const random = (graph: Graph, shape: number[], seed = 5): Value =>
-  graph.constant(Tensor.rand(shape, { seed }));
-const one = (graph: Graph, name: string, inputs: Value[], attrs: object = {}): Value =>
-  graph.add(op(name), inputs, attrs)[0];
 const last = (graph: Graph, x: Value): Value =>
   one(graph, "transpose", [x], { perm: [0, 2, 3, 1] });
 const first = (graph: Graph, x: Value): Value =>

@@ -1,16 +1,10 @@
 import { expect, it } from "vitest";
-import { Tensor } from "../../../src/core/tensor.js";
 import type { Graph, Value } from "../../../src/graph/graph.js";
 import { removeDead } from "../../../src/graph/passes/removeDead.js";
 import { removeNoOps } from "../../../src/graph/passes/removeNoOps.js";
 import { sinkReshape } from "../../../src/graph/passes/sinkReshape.js";
 import { applyAndCompare, opsOf } from "../../support/graphs.js";
-import { give, op, start } from "./build.js";
-
-const one = (graph: Graph, name: string, inputs: Value[], attrs: object = {}): Value =>
-  graph.add(op(name), inputs, attrs)[0];
-const random = (graph: Graph, shape: number[], seed = 5): Value =>
-  graph.constant(Tensor.rand(shape, { seed }));
+import { give, one, random, start } from "./build.js";
 
 /** A convolution of a signal as the importer writes it. */
 function conv1d(graph: Graph, x: Value, channels = 4): Value {
