@@ -197,8 +197,8 @@ void SlideRows(const LanewiseArgs& args) {
   }
 }
 
-// Any kernel, one row of kBlocks blocks from `block` on, on an image that reaches as far as the kernel does: kPixels outputs from `output` on. Each product loads
-// what it multiplies; two blocks in one vector would have to be put together each time.
+// Any kernel, one row of kBlocks blocks from `block` on, on an image that reaches as far to the sides as the kernel does: kPixels outputs from `output` on. Each product
+// loads what it multiplies; two blocks in one vector would have to be put together each time.
 template <int kPixels, int kBlocks, bool kPermuted>
 void AnyPixels(const LanewiseArgs& args, int64_t output, int block) {
   const Finish finish(args);
@@ -209,10 +209,12 @@ void AnyPixels(const LanewiseArgs& args, int64_t output, int block) {
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; ++p) acc[b][p] = Load<Vec8>(args.bias + (block + b) * 8);
   }
-  const float *first = args.in + block * inSecond + output * step, *weights = args.weights + block * 8;
+  const int rowBegin = args.rowBegin > 0 ? args.rowBegin : 0, rowEnd = args.rowEnd < args.kernelRows ? args.rowEnd : args.kernelRows;
+  const float* first = args.in + block * inSecond + output * step;
   for (int u = 0; u < (kPermuted ? args.units : 1); ++u) {
     const int32_t* places = kPermuted ? args.places + u * kPanelLanes + block * 8 : nullptr;
-    for (int i = 0; i < args.kernelRows; ++i) {
+    const float* weights = args.weights + (u * args.kernelRows + rowBegin) * args.kernelColumns * kPanelLanes + block * 8;
+    for (int i = rowBegin; i < rowEnd; ++i) {
       const float* in = first + i * args.inRow;
       for (int j = 0; j < args.kernelColumns; ++j, in += dilation, weights += kPanelLanes) {
 #pragma GCC unroll 2

@@ -41,7 +41,9 @@ class ConvOfParts {
   virtual int64_t blocksTogether() const = 0;
   // The rows of the input that rows of the output are made of.
   virtual Range RowsRead(Range rows) const = 0;
-  virtual void RunBlocks(Range blocks, Range rows, const float* packed, InBlocks<const float> in, InBlocks<float> out) const = 0;
+  // In floats: what a thread needs meanwhile.
+  virtual int64_t ownFloats() const { return 0; }
+  virtual void RunBlocks(Range blocks, Range rows, const float* packed, InBlocks<const float> in, float* own, InBlocks<float> out) const = 0;
 
  protected:
   ~ConvOfParts() = default;

@@ -3,7 +3,7 @@
 //
 // With a dilation d and no stride, rows d apart are a track, and so are columns: each is a convolution without a dilation.
 //
-// Kernels that the table has no rows for (LanewiseRows) read a copy of the image with its padding around it, so that they meet no edges.
+// Kernels that the table has no rows for (LanewiseRows) know no edges on the left and right: a task copies what it reads, with the padding there.
 //
 // A task is some panels of blocks and a run of rows.
 #include <algorithm>
@@ -23,16 +23,13 @@ int64_t InputBlock(const Conv& c, int64_t block) {
 class Lanewise : public ConvStep, public ConvOfParts {
  public:
   explicit Lanewise(const Conv& conv)
-      : ConvStep(conv, false, RowsAtOnce(conv) > 0 ? Copy::kNone : Copy::kPadded), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
+      : ConvStep(conv, false, Copy::kNone), panelBlocks_(conv_.table.panelBlocks), lanes_(panelBlocks_ * kBlock), panels_((out_.blocks + panelBlocks_ - 1) / panelBlocks_),
         depthwise_(IsDepthwise(conv_)), slides_(RowsAtOnce(conv_) > 0), rowsAtOnce_(std::max<int64_t>(1, RowsAtOnce(conv_))) {
     if (slides_) {
-      read_ = {in_.h, in_.w, conv_.padding.top, conv_.padding.left};
       rowTracks_ = TracksOf(conv_, 0);
       columnTracks_ = TracksOf(conv_, 1);
-    } else {
-      read_ = {in_.h + conv_.padding.top + conv_.padding.bottom, in_.w + conv_.padding.left + conv_.padding.right, 0, 0};
     }
-    zeros_.assign(static_cast<size_t>(read_.w * kBlock), 0.0f);
+    zeros_.assign(static_cast<size_t>(in_.w * kBlock), 0.0f);
     for (int64_t o = 0; !depthwise_ && o < panels_ * lanes_; ++o) {
       const int64_t real = std::min(o, out_.c - 1), lane = o % lanes_;
       firstLane_.push_back(static_cast<int32_t>(lane / kBlock * kBlock + real / conv_.outPerGroup * conv_.inPerGroup % kBlock));
@@ -45,15 +42,19 @@ class Lanewise : public ConvStep, public ConvOfParts {
     panelsPerTask_ = runs_ > 1 ? 1 : std::clamp<int64_t>(perTask / out_.h, 1, std::max<int64_t>(1, panels_ / conv_.wantedTasks));
   }
 
-  const ConvOfParts* ofParts() const override { return depthwise_ && slides_ ? this : nullptr; }
+  const ConvOfParts* ofParts() const override { return depthwise_ ? this : nullptr; }
   int64_t blocksTogether() const override { return panelBlocks_; }
   Range RowsRead(Range rows) const override {
     const int64_t first = rows.begin * conv_.stride[0] - conv_.padding.top;
     const int64_t end = (rows.end - 1) * conv_.stride[0] - conv_.padding.top + (conv_.kh - 1) * conv_.dilation[0] + 1;
     return {std::clamp<int64_t>(first, 0, in_.h), std::clamp<int64_t>(end, 0, in_.h)};
   }
-  void RunBlocks(Range blocks, Range rows, const float* packed, InBlocks<const float> in, InBlocks<float> out) const override {
-    for (int64_t b = blocks.begin; b < blocks.end; b += panelBlocks_) RunRows(b / panelBlocks_, rows, packed, in, nullptr, out);
+  int64_t ownFloats() const override {
+    const int64_t rows = (rowsPerTask_ - 1) * conv_.stride[0] + (conv_.kh - 1) * conv_.dilation[0] + 1;
+    return copies() ? panelBlocks_ * std::min(rows, in_.h) * copiedRow() : 0;
+  }
+  void RunBlocks(Range blocks, Range rows, const float* packed, InBlocks<const float> in, float* own, InBlocks<float> out) const override {
+    for (int64_t b = blocks.begin; b < blocks.end; b += panelBlocks_) RunPanel(b / panelBlocks_, rows, packed, in, nullptr, own, out);
   }
 
  protected:
@@ -85,8 +86,9 @@ class Lanewise : public ConvStep, public ConvOfParts {
     // Run by run: a thread reads the rows that it most likely wrote.
     team.Run(groups * runs_, [&](int64_t task, int) {
       const int64_t group = task % groups, run = task / groups;
+      float* own = ThreadScratch(static_cast<size_t>(ownFloats()));
       for (int64_t p = group * panelsPerTask_; p < std::min(panels_, (group + 1) * panelsPerTask_); ++p) {
-        RunRows(p, {run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_)}, packed, {in, read_.h * read_.w * kBlock}, residual, {out, out_.plane() * kBlock});
+        RunPanel(p, {run * rowsPerTask_, std::min(out_.h, (run + 1) * rowsPerTask_)}, packed, {in, in_.plane() * kBlock}, residual, own, {out, out_.plane() * kBlock});
       }
     });
   }
@@ -104,16 +106,35 @@ class Lanewise : public ConvStep, public ConvOfParts {
     return c.table.LanewiseRows(static_cast<int>(c.kh), static_cast<int>(c.stride[0]), !IsDepthwise(c));
   }
 
-  void RunRows(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, const float* residual, InBlocks<float> out) const {
-    const int64_t first = panel * panelBlocks_, row = read_.w * kBlock, from = InputBlock(conv_, first);
+  bool copies() const { return !slides_ && (conv_.padding.left > 0 || conv_.padding.right > 0); }
+  int64_t copiedRow() const { return (conv_.padding.left + in_.w + conv_.padding.right) * kBlock; }
+
+  // own: as many floats as ownFloats says.
+  void RunPanel(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, const float* residual, float* own, InBlocks<float> out) const {
+    const int64_t first = panel * panelBlocks_, from = InputBlock(conv_, first);
+    in.at += from * in.block;
+    // 0: no second block, or the same.
+    const int64_t toSecond = panelBlocks_ > 1 && first + 1 < out_.blocks ? InputBlock(conv_, first + 1) - from : 0;
+    if (!copies()) return RunRows(panel, rows, packed, {in.at, toSecond * in.block}, in_.w * kBlock, conv_.padding.left, residual, out);
+    for (int64_t y = rows.begin; y < rows.end; y += rowsPerTask_) {
+      const Range some = {y, std::min(rows.end, y + rowsPerTask_)}, read = RowsRead(some);
+      const int64_t block = read.size() * copiedRow();
+      for (int64_t b = 0; b <= toSecond; ++b) {
+        CopyRows(in.at + b * in.block, in_.h, in_.w * kBlock, read.begin, read.size(), conv_.padding.left * kBlock, copiedRow(), own + b * block);
+      }
+      RunRows(panel, some, packed, {own - read.begin * copiedRow(), toSecond * block}, copiedRow(), 0, residual, out);
+    }
+  }
+
+  // in: the panel's first block, and how far it is to the second, of rows of `row` floats, with `left` columns of padding before them that are not there.
+  void RunRows(int64_t panel, Range rows, const float* packed, InBlocks<const float> in, int64_t row, int64_t left, const float* residual, InBlocks<float> out) const {
+    const int64_t first = panel * panelBlocks_;
     LanewiseArgs args = {};
     args.inRow = conv_.dilation[0] * row;
     args.zeros = zeros_.data();
     args.pixel = columnTracks_ * kBlock;
-    if (panelBlocks_ > 1 && first + 1 < out_.blocks) {
-      args.inSecond = (InputBlock(conv_, first + 1) - from) * in.block;
-      args.outSecond = out.block;
-    }
+    args.inSecond = in.block;
+    args.outSecond = panelBlocks_ > 1 && first + 1 < out_.blocks ? out.block : 0;
     args.kernelRows = static_cast<int>(conv_.kh);
     args.kernelColumns = static_cast<int>(conv_.kw);
     args.stride = conv_.stride[1];
@@ -129,22 +150,22 @@ class Lanewise : public ConvStep, public ConvOfParts {
       for (int64_t y = track; y < rows.end; y += args.rows * rowTracks_) {
         args.rows = static_cast<int>(std::min(rowsAtOnce_, (rows.end - y + rowTracks_ - 1) / rowTracks_));
         // Rows of taps from `top` on, of which those before the image and after it are left out.
-        const int64_t top = y * conv_.stride[0] - read_.top, step = conv_.dilation[0];
+        const int64_t top = y * conv_.stride[0] - conv_.padding.top, step = conv_.dilation[0];
         args.rowBegin = static_cast<int>(top < 0 ? (-top + step - 1) / step : 0);
-        args.rowEnd = static_cast<int>(std::max<int64_t>(0, (read_.h - top + step - 1) / step));
+        args.rowEnd = static_cast<int>(std::max<int64_t>(0, (in_.h - top + step - 1) / step));
         const int64_t place = first * out.block + y * out_.w * kBlock;
-        RunColumns(&args, in.at + from * in.block + top * row, residual ? residual + place : nullptr, out.at + place);
+        RunColumns(&args, in.at + top * row, left, residual ? residual + place : nullptr, out.at + place);
       }
     }
   }
 
   // Of some rows, from column 0 of the image on.
-  void RunColumns(LanewiseArgs* args, const float* in, const float* residual, float* out) const {
+  void RunColumns(LanewiseArgs* args, const float* in, int64_t left, const float* residual, float* out) const {
     for (int64_t track = 0; track < std::min(out_.w, columnTracks_); ++track) {
       // The window of the first output begins at this column of the image, which is one of a track of the input.
-      const int64_t column = track - read_.left, begin = (column % columnTracks_ + columnTracks_) % columnTracks_;
+      const int64_t column = track - left, begin = (column % columnTracks_ + columnTracks_) % columnTracks_;
       args->left = (begin - column) / columnTracks_;
-      args->columns = std::max<int64_t>(0, (read_.w - begin + columnTracks_ - 1) / columnTracks_);
+      args->columns = std::max<int64_t>(0, (in_.w - begin + columnTracks_ - 1) / columnTracks_);
       args->pixels = (out_.w - track + columnTracks_ - 1) / columnTracks_;
       args->in = in + begin * kBlock;
       args->out = out + track * kBlock;
@@ -160,9 +181,6 @@ class Lanewise : public ConvStep, public ConvOfParts {
   bool depthwise_, slides_;
   int64_t rowsAtOnce_;
   int64_t rowTracks_ = 1, columnTracks_ = 1;
-  struct {
-    int64_t h, w, top, left;
-  } read_;  // the image that is read, and the padding that it does not have
   int64_t rowsPerTask_ = 1, runs_ = 1, panelsPerTask_ = 1;
   std::vector<float> zeros_;
   std::vector<int32_t> firstLane_;  // of each lane's group, in its block of the panel's inputs

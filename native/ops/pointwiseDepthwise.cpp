@@ -134,13 +134,13 @@ class PointwiseDepthwise : public Step {
     team.Run(parts * runs_, [&](int64_t task, int) {
       const int64_t part = task % parts;
       const Range rows = Share(out_.h, runs_, task / parts), read = reads_->RowsRead(rows);
-      float* mid = ThreadScratch(midFloats_ + static_cast<size_t>(makes_->ownFloats()));
+      float* mid = ThreadScratch(midFloats_ + static_cast<size_t>(std::max(makes_->ownFloats(), reads_->ownFloats())));
       float* own = mid + midFloats_;
       const int64_t block = read.size() * mid_.w * kBlock;
       float* first = mid - read.begin * mid_.w * kBlock;  // where row 0 would be
       makes_->RunPart(part, read, pointwise_->packed(), in, shared, own, {first, block});
       for (const Range& range : made_[static_cast<size_t>(part)]) {
-        reads_->RunBlocks(range, rows, depthwise_->packed(), {first - range.begin * block, block}, {out, out_.plane() * kBlock});
+        reads_->RunBlocks(range, rows, depthwise_->packed(), {first - range.begin * block, block}, own, {out, out_.plane() * kBlock});
         first += range.size() * block;
       }
     });
