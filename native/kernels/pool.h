@@ -215,7 +215,12 @@ inline void PlaneRow(const PoolPlaneArgs& args, const float* in, int rows, const
   const auto reduce = [&](int64_t x, Vec& sum) {
     const int64_t left = width - x;
     constexpr int kTerms = kWhole ? kWindow : 0;
-    if (left >= kLanes && (kWhole || rows > 0)) return ReduceTerms<Op, kTerms>(rows, sum, [&](int i) { return Load<Vec>(in + i * width + x); });
+    // A vector of 16 lanes is loaded once, instead of for each step that takes it: there are half as many such loads in a cycle.
+    const auto load = [&](int i) {
+      const Vec v = Load<Vec>(in + i * width + x);
+      return kLanes > 8 ? Kept(v) : v;
+    };
+    if (left >= kLanes && (kWhole || rows > 0)) return ReduceTerms<Op, kTerms>(rows, sum, load);
     if (left <= 0 || rows <= 0) return nothing;
     return ReduceTerms<Op, kTerms>(rows, sum, [&](int i) { return LoadFirst(in + i * width + x, left, nothing); });
   };
@@ -267,8 +272,8 @@ float PlaneRows(const PoolPlaneArgs& args, const float* plane, float* out) {
   return SumOf(kStride == 1 ? seen[0] : Add(seen[0], seen[kStride - 1]));
 }
 
-// Pixels of a plane that goes by strips: with 28x28 that is still faster where results are in no cache, with 35x35 no longer.
-constexpr int64_t kSmallPlane = 1024;
+// Pixels of a plane that goes by strips, and stays in the first cache from one to the next.
+constexpr int64_t kSmallPlane = 2048;
 
 // Small planes by strips, whose rows follow one another without what a row begins and ends with: 1.2 to 1.9 times as fast. Larger ones leave the first cache
 // from strip to strip; and with a stride of 2 a strip takes more steps across lanes.
