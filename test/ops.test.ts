@@ -201,6 +201,13 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       ],
     },
     { inputs: [[5], [5, 3]] },
+    ...[0.25, -3].map((alpha) => ({
+      inputs: [
+        [3, 70, 24],
+        [3, 24, 45],
+      ],
+      attrs: { alpha },
+    })),
   ],
   gemm: [
     {

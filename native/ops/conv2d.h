@@ -8,10 +8,10 @@
 
 #include "../runtime/cpu.h"
 #include "convByParts.h"
-#include "convTaps.h"
 #include "epilogue.h"
 #include "layout.h"
 #include "op.h"
+#include "tiles.h"
 
 namespace xcorr {
 
@@ -93,21 +93,6 @@ std::unique_ptr<ConvStep> MakeConv(const Problem& problem);
 inline int64_t PanelBlocks(const KernelTable& t, int64_t left) {
   if (left != t.tileBlocks + 1) return std::min<int64_t>(t.tileBlocks, left);
   return left <= t.widestBlocks ? left : left / 2;
-}
-
-// Tiles of nearly equal size for so many pixels.
-inline int64_t TilesOf(const KernelTable& t, int64_t blocks, int64_t pixels) {
-  const int64_t most = t.TilePixels(static_cast<int>(blocks));
-  return (pixels + most - 1) / most;
-}
-
-// Calls run(first, pixels, tiles) for tiles of nearly equal size: the larger ones, then the others. A last tile of one or two pixels would run at a
-// fraction of the speed.
-template <typename F>
-void ForTiles(int64_t pixels, int64_t tiles, const F& run) {
-  const int64_t least = pixels / tiles, larger = pixels % tiles;
-  if (larger > 0) run(int64_t{0}, least + 1, larger);
-  if (larger < tiles) run(larger * (least + 1), least, tiles - larger);
 }
 
 // Weights that are wanted next, fetched bit by bit while `tiles` tiles are computed: all at once would hold up the loads of the present.

@@ -1,84 +1,132 @@
 // linear, matmul, gemm: matrix products on the convolution's tile kernel. A row of the left matrix is a pixel, a column of the right one
-// an output channel; the right matrix is packed into panels of columns, once if it never changes.
+// an output channel; the right matrix is packed into panels of columns, once if it never changes, else by each task that multiplies with a panel.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "../runtime/arena.h"
-#include "convTaps.h"
+#include "../runtime/cpu.h"
 #include "epilogue.h"
 #include "functionStep.h"
 #include "layout.h"
+#include "range.h"
+#include "tiles.h"
 
 namespace xcorr {
 namespace {
 
-// y (rows, columns) = a (rows, depth) * b + bias, where b[k][o] lies at k * bDepth + o * bColumn, a[r][k] at r * aRow + k.
-struct Product {
-  int64_t rows, depth, columns;
-  int64_t aRow, bDepth, bColumn;
-  const KernelTable* table;
-  Activation activation;
+// Where the elements of one product lie.
+struct Matrices {
+  const float *a, *b, *bias;  // bias: null: none
+  const float* packed;        // b in panels; null: not yet
+  float* y;
+};
 
-  int64_t panels() const { return (Blocks(columns) + table->tileBlocks - 1) / table->tileBlocks; }
-  int64_t PanelBlocks(int64_t p) const { return std::min<int64_t>(table->tileBlocks, Blocks(columns) - p * table->tileBlocks); }
-  int64_t PanelFloats() const { return table->tileBlocks * kBlock * (depth + 1); }
+// y (rows, columns) = activation(alpha * a (rows, depth) * b + bias), where b[k][o] lies at k * bDepth + o * bColumn, a[r][k] at r * aRow + k.
+class Product {
+ public:
+  Product(const Problem& p, int64_t rows, int64_t depth, int64_t columns, int64_t bDepth, int64_t bColumn, const Activation& activation = {}, float alpha = 1)
+      : rows_(rows), depth_(depth), columns_(columns), bDepth_(bDepth), bColumn_(bColumn), table_(p.kernels), activation_(activation), alpha_(alpha), threads_(p.choices.threads) {
+    // The right matrix is packed times a number that cannot make it overflow; by others results are multiplied.
+    if (!(std::abs(alpha) <= 1)) {
+      alpha_ = 1;
+      activation_.kind = ActivationKind::kClip;
+      activation_.a = -std::numeric_limits<float>::infinity();
+      activation_.b = std::numeric_limits<float>::infinity();
+      activation_.affine = true;
+      activation_.scale = alpha;
+    }
+    unit_ = depth % 8 == 0 ? 8 : 1;
+    for (int64_t k = 0; k < depth; k += unit_) taps_.push_back(k);
+  }
+
+  int64_t panels() const { return (Blocks(columns_) + table_->tileBlocks - 1) / table_->tileBlocks; }
+  int64_t depth() const { return depth_; }
+  int64_t results() const { return rows_ * columns_; }
   int64_t PackedFloats() const { return panels() * PanelFloats(); }
-
-  int64_t PanelFirst(int64_t p) const { return p * table->tileBlocks * kBlock; }
-  int64_t PanelColumns(int64_t p) const { return std::min(columns - PanelFirst(p), PanelBlocks(p) * kBlock); }
+  int64_t PanelFirst(int64_t p) const { return p * table_->tileBlocks * kBlock; }
+  int64_t PanelColumns(int64_t p) const { return std::min(columns_ - PanelFirst(p), PanelBlocks(p) * kBlock); }
+  float* PanelOf(int64_t p, float* packed) const { return packed + p * PanelFloats(); }
 
   // b: of the panel's first column.
-  void PackPanel(int64_t p, const float* b, const float* bias, float* packed) const {
-    const int64_t lanes = PanelBlocks(p) * kBlock, first = PanelFirst(p);
-    float* to = packed + p * PanelFloats();
-    for (int64_t l = 0; l < lanes; ++l) to[l] = bias && first + l < columns ? bias[first + l] : 0.0f;
+  void PackPanel(int64_t p, const float* b, const float* bias, float* to) const {
+    const int64_t lanes = PanelBlocks(p) * kBlock, first = PanelFirst(p), real = PanelColumns(p);
+    for (int64_t l = 0; l < lanes; ++l) to[l] = bias && l < real ? bias[first + l] : 0.0f;
     to += lanes;
-    for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t l = 0; l < lanes; ++l) *to++ = first + l < columns ? b[k * bDepth + l * bColumn] : 0.0f;
+    for (int64_t k = 0; k < depth_; ++k, to += lanes) {
+      const float* row = b + k * bDepth_;
+      if (bColumn_ == 1 && alpha_ == 1) std::memcpy(to, row, static_cast<size_t>(real) * sizeof(float));
+      else for (int64_t l = 0; l < real; ++l) to[l] = alpha_ * row[l * bColumn_];
+      std::fill(to + real, to + lanes, 0.0f);
     }
   }
 
-  // taps: 0, unit, 2 * unit ... Each task is a panel of columns, over all rows.
-  void Run(Team& team, const float* a, const float* packed, const ptrdiff_t* taps, int unit, float* y) const {
-    team.Run(panels(), [&](int64_t p, int) {
-      ConvTileArgs args = {};
-      const int64_t blocks = PanelBlocks(p), first = PanelFirst(p);
-      args.inPixel = aRow;
-      SetTaps(&args, taps, depth / unit);
-      args.unit = unit;
-      args.bias = packed + p * PanelFloats();
-      args.weights = args.bias + blocks * kBlock;
-      args.activation = activation;
-      args.blocks = static_cast<int>(blocks);
-      args.outBlock = kBlock;
-      const int64_t width = PanelColumns(p);
-      // Tiles write whole blocks: a last partial block goes through a buffer.
-      float buffer[32 * 64];
-      const bool whole = width == blocks * kBlock;
-      for (int64_t r = 0; r < rows; r += table->tilePixels) {
-        args.pixels = static_cast<int>(std::min<int64_t>(table->tilePixels, rows - r));
-        args.in = a + r * aRow;
-        args.out = whole ? y + r * columns + first : buffer;
-        args.outPixel = whole ? columns : 64;
-        table->ConvTile(args);
-        if (whole) continue;
-        for (int i = 0; i < args.pixels; ++i) std::memcpy(y + (r + i) * columns + first, buffer + i * 64, static_cast<size_t>(width) * sizeof(float));
-      }
+  // matrices(i): of product i.
+  template <typename F>
+  void Run(Team& team, int64_t count, const F& matrices) const {
+    const int64_t panels = this->panels(), runs = RunsOfRows(count * panels);
+    team.Run(count * runs * panels, [&](int64_t task, int) {
+      const int64_t p = task % panels;
+      const Matrices m = matrices(task / panels / runs);
+      const float* panel = m.packed ? m.packed + p * PanelFloats() : nullptr;
+      const Range rows = Share(rows_, runs, task / panels % runs);
+      float* own = ThreadScratch(static_cast<size_t>(PanelFloats() + rows.size() * PanelBlocks(p) * kBlock));
+      if (!panel) PackPanel(p, m.b + PanelFirst(p) * bColumn_, m.bias, own);
+      RunPanel(p, rows, panel ? panel : own, m.a, own + PanelFloats(), m.y);
     });
   }
-};
 
-std::vector<ptrdiff_t> TapsFor(int64_t depth, int* unit) {
-  *unit = depth % 8 == 0 ? 8 : 1;
-  std::vector<ptrdiff_t> taps;
-  for (int64_t k = 0; k < depth; k += *unit) taps.push_back(k);
-  return taps;
-}
+ private:
+  int64_t PanelBlocks(int64_t p) const { return std::min<int64_t>(table_->tileBlocks, Blocks(columns_) - p * table_->tileBlocks); }
+  int64_t PanelFloats() const { return table_->tileBlocks * kBlock * (depth_ + 1); }
+
+  // Rows stay in the second cache while the panels go by; and there is enough for all threads to do, as long as a panel has some tiles.
+  int64_t RunsOfRows(int64_t panels) const {
+    const int64_t near = static_cast<int64_t>(SecondCacheBytes() / sizeof(float)) / 2;
+    const int64_t wanted = threads_ > 1 ? (4 * threads_ + panels - 1) / panels : 1;
+    return std::clamp<int64_t>(std::max(wanted, (rows_ * depth_ + near - 1) / near), 1, std::max<int64_t>(1, rows_ / (4 * table_->tilePixels)));
+  }
+
+  // Tiles write whole blocks: those of a panel that ends within one go through `buffer`.
+  void RunPanel(int64_t p, Range rows, const float* panel, const float* a, float* buffer, float* y) const {
+    ConvTileArgs args = {};
+    const int64_t blocks = PanelBlocks(p), lanes = blocks * kBlock, width = PanelColumns(p);
+    float* const results = y + rows.begin * columns_ + PanelFirst(p);
+    float* const to = width == lanes ? results : buffer;
+    args.inPixel = depth_;
+    args.outPixel = width == lanes ? columns_ : lanes;
+    args.outBlock = kBlock;
+    args.blocks = static_cast<int>(blocks);
+    SetTaps(&args, taps_.data(), depth_ / unit_);
+    args.unit = unit_;
+    args.bias = panel;
+    args.weights = panel + lanes;
+    args.activation = activation_;
+    ForTiles(rows.size(), TilesOf(*table_, blocks, rows.size()), [&](int64_t row, int64_t pixels, int64_t tiles) {
+      args.in = a + (rows.begin + row) * depth_;
+      args.out = to + row * args.outPixel;
+      args.pixels = static_cast<int>(pixels);
+      args.more = tiles - 1;
+      table_->ConvTile(args);
+    });
+    if (to == results) return;
+    for (int64_t r = 0; r < rows.size(); ++r) {
+      for (int64_t l = 0; l < width; ++l) results[r * columns_ + l] = buffer[r * lanes + l];
+    }
+  }
+
+  int64_t rows_, depth_, columns_, bDepth_, bColumn_;
+  const KernelTable* table_;
+  Activation activation_;
+  float alpha_;
+  int threads_, unit_;
+  std::vector<ptrdiff_t> taps_;
+};
 
 class LinearStep : public Step {
  public:
-  LinearStep(const Problem& p, const Product& product, bool hasBias, const Epilogue& epilogue)
-      : product_(product), hasBias_(hasBias), epilogue_(epilogue), taps_(TapsFor(product.depth, &unit_)) {
+  LinearStep(const Problem& p, const Product& product, bool hasBias, const Epilogue& epilogue) : product_(product), hasBias_(hasBias), epilogue_(epilogue) {
     info.algorithm = "panels";
     constant_ = p.constants[1] && (!hasBias || p.constants[2]);
     if (!constant_) return;
@@ -86,32 +134,26 @@ class LinearStep : public Step {
     if (hasBias) bias_ = p.constants[2];
     packed_ = p.memory->TakeFloats(product_.PackedFloats());
   }
-  size_t scratchBytes() const override { return constant_ ? 0 : static_cast<size_t>(product_.PackedFloats()) * sizeof(float); }
   bool ownsConstant(size_t i) const override { return constant_ && i >= 1; }
   int64_t packParts() const override { return constant_ ? product_.panels() : 0; }
   // A panel's columns are rows of the weights, one after another.
   void PackPart(int64_t panel, AlignedBuffer* buffer) override {
     AlignedBuffer biases;
-    const float* rows = weight_.Floats(product_.PanelFirst(panel) * product_.depth, product_.PanelColumns(panel) * product_.depth, buffer);
-    product_.PackPanel(panel, rows, bias_ ? bias_.Floats(&biases) : nullptr, packed_);
+    const float* rows = weight_.Floats(product_.PanelFirst(panel) * product_.depth(), product_.PanelColumns(panel) * product_.depth(), buffer);
+    product_.PackPanel(panel, rows, bias_ ? bias_.Floats(&biases) : nullptr, product_.PanelOf(panel, packed_));
   }
-  void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override {
-    const float* packed = packed_;
-    if (!constant_) {
-      float* to = static_cast<float*>(scratch);
-      for (int64_t p = 0; p < product_.panels(); ++p) product_.PackPanel(p, In(inputs, 1) + product_.PanelFirst(p) * product_.depth, hasBias_ ? In(inputs, 2) : nullptr, to);
-      packed = to;
-    }
-    product_.Run(team, In(inputs, 0), packed, taps_.data(), unit_, Out(outputs));
-    epilogue_.ApplyRest(Out(outputs), product_.rows * product_.columns);
+  void Run(Team& team, const void* const* inputs, void* const* outputs, void*) const override {
+    product_.Run(team, 1, [&](int64_t) {
+      if (constant_) return Matrices{In(inputs, 0), nullptr, nullptr, packed_, Out(outputs)};
+      return Matrices{In(inputs, 0), In(inputs, 1), hasBias_ ? In(inputs, 2) : nullptr, nullptr, Out(outputs)};
+    });
+    epilogue_.ApplyRest(Out(outputs), product_.results());
   }
 
  private:
   Product product_;
   bool hasBias_, constant_ = false;
   Epilogue epilogue_;
-  int unit_ = 1;
-  std::vector<ptrdiff_t> taps_;
   Constant weight_, bias_;  // until they are packed
   float* packed_ = nullptr;
 };
@@ -141,7 +183,7 @@ std::unique_ptr<Step> Make_linear(const Problem& p) {
   const TensorDesc &x = p.inputs[0], &w = p.inputs[1];
   const Epilogue epilogue(p.attributes);
   if (x.Elements() == 0) throw Declined("nothing to multiply");
-  const Product product = {Rows(x), w.shape[1], w.shape[0], w.shape[1], 1, w.shape[1], p.kernels, epilogue.fused};
+  const Product product(p, Rows(x), w.shape[1], w.shape[0], 1, w.shape[1], epilogue.fused);
   return std::make_unique<LinearStep>(p, product, p.inputs.size() > 2, epilogue);
 }
 
@@ -152,18 +194,11 @@ std::unique_ptr<Step> Make_matmul(const Problem& p) {
   if (a.shape.size() < 2 || b.shape.size() < 2) throw Declined("a vector operand");
   const int64_t m = a.shape[a.shape.size() - 2], k = a.shape.back(), n = b.shape.back();
   if (m == 0 || k == 0 || n == 0) throw Declined("nothing to multiply");
-  const Product product = {m, k, n, k, n, 1, p.kernels, {}};
-  int unit;
-  const std::vector<ptrdiff_t> taps = TapsFor(k, &unit);
-  const int64_t batches = y.Elements() / (m * n);
-  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
-    float* packed = static_cast<float*>(scratch);
-    for (int64_t i = 0; i < batches; ++i) {
-      const float* right = In(inputs, 1) + BatchOffset(b, y, i);
-      team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, right + product.PanelFirst(panel), nullptr, packed); });
-      product.Run(team, In(inputs, 0) + BatchOffset(a, y, i), packed, taps.data(), unit, Out(outputs) + i * m * n);
-    }
-  }, static_cast<size_t>(product.PackedFloats()) * sizeof(float));
+  const Product product(p, m, k, n, n, 1, {}, static_cast<float>(p.attributes.Number("alpha", 1)));
+  const int64_t matrices = y.Elements() / (m * n);
+  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    product.Run(team, matrices, [&](int64_t i) { return Matrices{In(inputs, 0) + BatchOffset(a, y, i), In(inputs, 1) + BatchOffset(b, y, i), nullptr, nullptr, Out(outputs) + i * m * n}; });
+  });
 }
 
 std::unique_ptr<Step> Make_gemm(const Problem& p) {
@@ -175,9 +210,7 @@ std::unique_ptr<Step> Make_gemm(const Problem& p) {
   const TensorDesc &a = p.inputs[0], &y = p.outputs[0];
   const int64_t m = a.shape[0], k = a.shape[1], n = y.shape[1];
   if (m == 0 || k == 0 || n == 0) throw Declined("nothing to multiply");
-  const Product product = {m, k, n, k, transB ? 1 : n, transB ? k : 1, p.kernels, {}};
-  int unit;
-  const std::vector<ptrdiff_t> taps = TapsFor(k, &unit);
+  const Product product(p, m, k, n, transB ? 1 : n, transB ? k : 1, {}, alpha);
   const bool hasC = p.inputs.size() > 2;
   // Strides of c along rows and columns: 0 where it repeats.
   int64_t cRow = 0, cColumn = 0;
@@ -186,17 +219,13 @@ std::unique_ptr<Step> Make_gemm(const Problem& p) {
     cColumn = c.back() == 1 ? 0 : 1;
     cRow = c.size() == 2 && c[0] != 1 ? c[1] : 0;
   }
-  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
-    float *packed = static_cast<float*>(scratch), *out = Out(outputs);
-    team.Run(product.panels(), [&](int64_t panel, int) { product.PackPanel(panel, In(inputs, 1) + product.PanelFirst(panel) * product.bColumn, nullptr, packed); });
-    product.Run(team, In(inputs, 0), packed, taps.data(), unit, out);
-    for (int64_t row = 0; row < m; ++row) {
-      for (int64_t column = 0; column < n; ++column) {
-        const float c = hasC ? beta * In(inputs, 2)[row * cRow + column * cColumn] : 0.0f;
-        out[row * n + column] = alpha * out[row * n + column] + c;
-      }
+  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    float* out = Out(outputs);
+    product.Run(team, 1, [&](int64_t) { return Matrices{In(inputs, 0), In(inputs, 1), nullptr, nullptr, out}; });
+    for (int64_t row = 0; hasC && row < m; ++row) {
+      for (int64_t column = 0; column < n; ++column) out[row * n + column] += beta * In(inputs, 2)[row * cRow + column * cColumn];
     }
-  }, static_cast<size_t>(product.PackedFloats()) * sizeof(float));
+  });
 }
 
 }  // namespace xcorr

@@ -94,8 +94,13 @@ function matmulShapes(a: readonly number[], b: readonly number[]) {
 const servesMatrices = (one: readonly number[], all: readonly number[]): boolean =>
   all.length > 2 && (one.length < all.length || (one.length === all.length && one[0] === 1));
 
+export interface MatmulAttrs {
+  /** What the products are multiplied with; a pass puts it here. */
+  readonly alpha?: number;
+}
+
 /** NumPy's matmul: the last two axes are matrices, the axes in front broadcast. */
-export const matmulOp: OpDef = {
+export const matmulOp: OpDef<MatmulAttrs> = {
   name: "matmul",
   byImage([a, b], attrs, [ofA, ofB]) {
     const [rankA, rankB] = [a.shape.length, b.shape.length];
@@ -113,7 +118,7 @@ export const matmulOp: OpDef = {
     const [a, b] = inputs;
     return [{ dtype: a.dtype, shape: matmulShapes(a.shape, b.shape).shape }];
   },
-  reference([a, b], _attrs, [y]) {
+  reference([a, b], { alpha = 1 }, [y]) {
     const { fullA, fullB, m, k, n, batch } = matmulShapes(a.shape, b.shape);
     const [da, db] = [numbersOf(a), numbersOf(b)];
     const [sa, sb] = [
@@ -127,7 +132,7 @@ export const matmulOp: OpDef = {
         for (let column = 0; column < n; column++) {
           let sum = 0;
           for (let i = 0; i < k; i++) sum += da[baseA + row * k + i] * db[baseB + i * n + column];
-          writeNumber(y, (flat * m + row) * n + column, sum);
+          writeNumber(y, (flat * m + row) * n + column, alpha * sum);
         }
       }
     });

@@ -336,6 +336,20 @@ export function randomGraph(seed: number, size = 14): Graph {
     const out = conv1d(both);
     return add("reshape", [out], { shape: [n, channelsOf(out), h, w] });
   };
+  /** Every pixel looks at all of them; its scores are scaled in one of the ways that models write it. */
+  const attention: Step = (x) => {
+    const [n, c, h, w] = x.type.shape;
+    const values = add("reshape", [x], { shape: [n, c, h * w] });
+    const scores = add("matmul", [add("transpose", [values], { perm: [0, 2, 1] }), values]);
+    const factor = graph.constant(Tensor.full(pick([[], [1]]), 0.3));
+    const scaled = pick([
+      () => add("mul", [scores, factor]),
+      () => add("mul", [factor, scores]),
+      () => add("div", [scores, factor]),
+    ])();
+    const shares = add("transpose", [add("softmax", [scaled], { axis: 2 })], { perm: [0, 2, 1] });
+    return add("reshape", [add("matmul", [values, shares])], { shape: [n, c, h, w] });
+  };
   /** Branches that each begin with the same. */
   const cell: Step = (x) => {
     const [name, attrs] = pick<[string, object]>([
@@ -347,7 +361,7 @@ export function randomGraph(seed: number, size = 14): Graph {
   };
   const steps = [
     cell,
-    ...[ownNorm, channelsLast, signals],
+    ...[ownNorm, channelsLast, signals, attention],
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],

@@ -1,5 +1,5 @@
 /**
- * Lets an op do to its result what the next node would do to it in a pass of its own: fuseAdd, fuseActivation and fuseAffine.
+ * Lets an op do to its result what the next node would do to it in a pass of its own: fuseAdd, fuseActivation, fuseAffine and fuseScale.
  *
  *   x -> conv2d -> add(residual) -> relu      becomes      x, residual -> conv2d(residual: true, activation: relu)
  *
@@ -9,6 +9,7 @@
 import type { Activation } from "../../core/op.js";
 import { sameShape } from "../../core/shape.js";
 import { numbersOf, readNumber } from "../../core/tensor.js";
+import { type MatmulAttrs, matmulOp } from "../../ops/linear.js";
 import type { Graph, Node, Value } from "../graph.js";
 
 /** The node that makes a value which `reader` alone reads. */
@@ -101,6 +102,37 @@ function numberOf({ op, inputs }: Node): { number: number; other: Value } | unde
   const constant = inputs[at]?.constant;
   return constant && { number: readNumber(constant, 0), other: inputs[1 - at] };
 }
+
+/**
+ * A matmul's result times a number, or divided by one, as attention scales its scores:
+ *
+ *   matmul -> mul(s)      becomes      matmul(alpha: s)
+ */
+export const fuseScale = {
+  name: "fuseScale",
+  apply(graph: Graph): number {
+    let changes = 0;
+    for (const node of [...graph.nodes]) {
+      const { op, inputs, outputs, attrs } = node;
+      if (!(op.name === "mul" || op.name === "div") || Object.keys(attrs).length > 0) continue;
+      // The number comes last, or, of a product, first.
+      const at = op.name === "mul" && inputs[0].constant ? 0 : 1;
+      const { constant } = inputs[at];
+      const product = soleProducer(graph, inputs[1 - at]);
+      if (product?.op.name !== matmulOp.name || constant?.size !== 1) continue;
+      const { type } = product.outputs[0];
+      const number = readNumber(constant, 0);
+      const factor = op.name === "mul" ? number : 1 / number;
+      if (type.dtype !== "float32" || !Number.isFinite(factor)) continue;
+      if (!sameShape(type.shape, outputs[0].type.shape)) continue;
+      const { alpha = 1 } = product.attrs as MatmulAttrs;
+      graph.replace(node, product.op, product.inputs, { alpha: alpha * factor });
+      graph.remove(product);
+      changes++;
+    }
+    return changes;
+  },
+};
 
 /**
  * An activation's result times a number, plus a number:

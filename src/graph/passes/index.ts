@@ -12,7 +12,7 @@ import { foldAffineAhead } from "./foldAffineAhead.js";
 import { foldBatchNorm } from "./foldBatchNorm.js";
 import { foldConstants } from "./foldConstants.js";
 import { foldPad } from "./foldPad.js";
-import { fuseActivation, fuseAdd, fuseAffine } from "./fuse.js";
+import { fuseActivation, fuseAdd, fuseAffine, fuseScale } from "./fuse.js";
 import { joinDepthwise } from "./joinDepthwise.js";
 import { mergeEqual } from "./mergeEqual.js";
 import { recogniseActivations } from "./recogniseActivations.js";
@@ -48,7 +48,8 @@ export const passes: readonly Pass[] = [
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
-  fuseAffine, // after it: what follows an activation that is fused
+  fuseScale,
+  fuseAffine, // after fuseActivation: what follows an activation that is fused
   foldAffineAhead, // after all that can take in what stands after a product: it costs nothing there, and no weights have to be read
   combineAffine, // what is left of scales and shifts, with the activations that have been fused into them
   removeDead,

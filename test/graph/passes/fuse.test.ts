@@ -1,10 +1,10 @@
-/** fuseAdd and fuseActivation on ops that are no products. */
-import { expect, it } from "vitest";
+/** fuseAdd and fuseActivation on ops that are no products; fuseScale. */
+import { describe, expect, it } from "vitest";
 import { Tensor } from "../../../src/core/tensor.js";
 import { Graph, type Value } from "../../../src/graph/graph.js";
-import { fuseActivation, fuseAdd } from "../../../src/graph/passes/fuse.js";
+import { fuseActivation, fuseAdd, fuseScale } from "../../../src/graph/passes/fuse.js";
 import { applyAndCompare, opsOf } from "../../support/graphs.js";
-import { batchNorm, conv, give, op } from "./build.js";
+import { batchNorm, conv, give, one, op } from "./build.js";
 
 function start(dtype: "float32" | "int32" = "float32"): { graph: Graph; x: Value } {
   const graph = new Graph();
@@ -55,4 +55,61 @@ it("a sum that the product is broadcast to stays a node of its own", () => {
   const [square] = graph.add(op("mul"), [one, one], {});
   give(graph, graph.add(op("add"), [square, x], {})[0]);
   expect(applyAndCompare(graph, [fuseAdd])).toEqual([0]);
+});
+
+describe("fuseScale", () => {
+  type Build = (
+    graph: Graph,
+    y: Value,
+    number: (value: number, shape?: number[]) => Value,
+  ) => Value;
+  function scaled(build: Build, dtype: "float32" | "int32" = "float32") {
+    const { graph, x } = start(dtype);
+    const y = one(graph, "matmul", [x, graph.input("w", { dtype, shape: [6, 7] })]);
+    const number = (value: number, shape: number[] = []) =>
+      graph.constant(Tensor.full(shape, value, dtype));
+    give(graph, build(graph, y, number));
+    return graph;
+  }
+
+  it.each<[string, number, Build]>([
+    ["times", 0.25, (graph, y, number) => one(graph, "mul", [y, number(0.25)])],
+    ["a number times", 3, (graph, y, number) => one(graph, "mul", [number(3, [1, 1]), y])],
+    ["by", 0.5, (graph, y, number) => one(graph, "div", [y, number(2)])],
+  ])("%s", (_, alpha, build) => {
+    const graph = scaled(build);
+    expect(applyAndCompare(graph, [fuseScale])).toEqual([1]);
+    expect(graph.nodes.map(({ attrs }) => attrs)).toEqual([{ alpha }]);
+  });
+
+  it("two in a row", () => {
+    const graph = scaled((graph, y, number) =>
+      one(graph, "div", [one(graph, "mul", [y, number(3)]), number(4)]),
+    );
+    expect(applyAndCompare(graph, [fuseScale])).toEqual([2]);
+    expect(graph.nodes.map(({ attrs }) => attrs)).toEqual([{ alpha: 0.75 }]);
+  });
+
+  it.each<[string, Build]>([
+    ["a number divided by it", (graph, y, number) => one(graph, "div", [number(2), y])],
+    ["divided by 0", (graph, y, number) => one(graph, "div", [y, number(0)])],
+    [
+      "numbers per column",
+      (graph, y) => one(graph, "mul", [y, graph.constant(Tensor.rand([7], { seed: 1 }))]),
+    ],
+    ["broadcast", (graph, y, number) => one(graph, "mul", [y, number(2, [1, 1, 1, 1, 1])])],
+    ["read twice", (graph, y, number) => one(graph, "add", [y, one(graph, "mul", [y, number(2)])])],
+    [
+      "with an activation",
+      (graph, y, number) => one(graph, "mul", [y, number(2)], { activation: { kind: "relu" } }),
+    ],
+  ])("not: %s", (_, build) => {
+    expect(fuseScale.apply(scaled(build))).toBe(0);
+  });
+
+  it("not: integers", () => {
+    expect(
+      fuseScale.apply(scaled((graph, y, number) => one(graph, "mul", [y, number(2)]), "int32")),
+    ).toBe(0);
+  });
 });
