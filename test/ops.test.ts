@@ -329,6 +329,12 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     { inputs: [[3, 4, 5]], attrs: { perm: [2, 0, 1] } },
     { inputs: [[2, 13, 3, 19]], attrs: { perm: [0, 2, 3, 1] } },
     { inputs: [[2, 4, 3, 600]], attrs: { perm: [3, 0, 2, 1] } },
+    // Of windows, as attention within them takes images apart and puts them together: pairs, and several axes that run along the input.
+    { inputs: [[11, 2, 16, 2]], attrs: { perm: [0, 2, 1, 3] } },
+    { inputs: [[11, 3, 2, 2]], attrs: { perm: [2, 1, 0, 3] } },
+    { inputs: [[1, 29, 50, 4]], attrs: { perm: [0, 3, 2, 1] } },
+    { inputs: [[9, 7, 3, 5]], attrs: { perm: [2, 1, 3, 0] } },
+    { inputs: [[2, 70, 3, 4, 36]], attrs: { perm: [2, 0, 3, 1, 4] } },
   ],
   channelShuffle: [
     { inputs: [image], attrs: { groups: 3 } },

@@ -11,24 +11,51 @@
 namespace xcorr {
 namespace {
 
-// What MakeGather does where the last axis of y is far apart in x, and neighbours in x are far apart in y: 8 numbers of the one axis by 8 of the other
-// are transposed in registers. `along`: the axis of y that runs along x.
-std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides, size_t along) {
+// Axes of y, the last left out, that run along x together: neighbours of the first are neighbours in x, and each of the others goes on where those before it end. No more
+// than make a run.
+constexpr int64_t kRun = 64;  // so few that what they write stays in the first cache until all groups of 8 have added their part
+std::vector<size_t> AxesAlong(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
+  std::vector<size_t> axes;
+  for (int64_t length = 1; length < kRun;) {
+    size_t next = 0;
+    while (next + 1 < shape.size() && (shape[next] == 1 || strides[next] != length)) ++next;
+    if (next + 1 >= shape.size()) break;
+    axes.push_back(next);
+    length *= shape[next];
+  }
+  return axes;
+}
+int64_t LengthOf(const std::vector<size_t>& axes, const std::vector<int64_t>& shape) {
+  return std::accumulate(axes.begin(), axes.end(), int64_t{1}, [&](int64_t length, size_t a) { return length * shape[a]; });
+}
+
+// What MakeGather does where the last axis of y is far apart in x, and neighbours in x are far apart in y: 8 numbers of the one by 8 of the other
+// are transposed in registers. `along`: the axes of y that run along x.
+std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides, const std::vector<size_t>& along) {
   const size_t last = shape.size() - 1;
   const std::vector<int64_t> own = Strides(shape);
-  constexpr int64_t kRun = 64;  // so few that what they write stays in the first cache until all groups of 8 have added their part
-  const int64_t length = shape[along], width = shape[last], runs = (length + kRun - 1) / kRun;
+  const int64_t length = LengthOf(along, shape), width = shape[last], runs = (length + kRun - 1) / kRun;
   const int64_t others = p.outputs[0].Elements() / (length * width);
   const KernelTable* table = p.kernels;
   return MakeFunction("exchange", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run(others * runs, [&](int64_t task, int) {
       const int64_t first = task % runs * kRun, pixels = std::min(kRun, length - first);
-      int64_t from = base + first, to = first * own[along], rest = task / runs;
+      int64_t from = base + first, to = 0, rest = task / runs;
       for (size_t a = last; a-- > 0;) {
-        if (a == along) continue;
+        if (std::find(along.begin(), along.end(), a) != along.end()) continue;
         from += rest % shape[a] * strides[a];
         to += rest % shape[a] * own[a];
         rest /= shape[a];
+      }
+      int64_t places[kRun];
+      for (int64_t i = 0; i < pixels;) {
+        int64_t at = first + i, place = to;
+        for (size_t a : along) {
+          place += at % shape[a] * own[a];
+          at /= shape[a];
+        }
+        const int64_t end = std::min(pixels, i + shape[along[0]] - (first + i) % shape[along[0]]);
+        for (; i < end; ++i, place += own[along[0]]) places[i] = place;
       }
       float blocks[kRun * kBlock];
       for (int64_t group = 0; group < width; group += kBlock) {
@@ -36,23 +63,30 @@ std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>&
         const int64_t lane = std::max<int64_t>(0, std::min(group, width - kBlock));
         const int lanes = static_cast<int>(std::min(kBlock, width - lane));
         table->PlanesToBlock({In(inputs, 0) + from + lane * strides[last], blocks, strides[last], pixels, lanes, 0});
-        float* out = Out(outputs) + to + lane;
+        float* out = Out(outputs) + lane;
         for (int64_t i = 0; i < pixels; ++i) {
-          if (lanes == kBlock) std::memcpy(out + i * own[along], blocks + i * kBlock, kBlock * sizeof(float));
-          else for (int l = 0; l < lanes; ++l) out[i * own[along] + l] = blocks[i * kBlock + l];
+          if (lanes == kBlock) std::memcpy(out + places[i], blocks + i * kBlock, kBlock * sizeof(float));
+          else for (int l = 0; l < lanes; ++l) out[places[i] + l] = blocks[i * kBlock + l];
         }
       }
     });
   });
 }
 
-// `count` times `inner` numbers: those of x are steps[0] apart, and steps[1].
-void GatherShort(const uint32_t* __restrict x, int64_t count, int64_t inner, const int64_t (&steps)[2], uint32_t* __restrict y) {
+// `count` times `inner` elements: those of x are steps[0] apart, and steps[1].
+template <typename T>
+void GatherShort(const T* __restrict x, int64_t count, int64_t inner, const int64_t (&steps)[2], T* __restrict y) {
   if (inner == 2 && steps[0] == 1) {
-    const uint32_t* __restrict second = x + steps[1];
+    const T* __restrict second = x + steps[1];
     for (int64_t i = 0; i < count; ++i) {
       y[2 * i] = x[i];
       y[2 * i + 1] = second[i];
+    }
+    return;
+  }
+  if (count < inner) {
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t j = 0; j < inner; ++j) y[i * inner + j] = x[i * steps[0] + j * steps[1]];
     }
     return;
   }
@@ -61,10 +95,13 @@ void GatherShort(const uint32_t* __restrict x, int64_t count, int64_t inner, con
   }
 }
 
-// What MakeGather does where the last axis of y is so short that its rows would cost more than their numbers: two axes at a time.
-std::unique_ptr<Step> MakeShortGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
+// What MakeGather does where the last axis of y is so short that its rows would cost more than their elements: two axes at a time.
+template <typename T>
+std::unique_ptr<Step> MakeShortGather(const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   const size_t outer = shape.size() - 2;
-  const int64_t count = shape[outer], inner = shape[outer + 1], rows = p.outputs[0].Elements() / (count * inner);
+  const int64_t count = shape[outer], inner = shape[outer + 1];
+  int64_t rows = 1;
+  for (size_t a = 0; a < outer; ++a) rows *= shape[a];
   const int64_t perTask = std::max<int64_t>(1, kGrain / (count * inner));
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
@@ -74,39 +111,67 @@ std::unique_ptr<Step> MakeShortGather(const Problem& p, const std::vector<int64_
           from += rest % shape[a] * strides[a];
           rest /= shape[a];
         }
-        GatherShort(static_cast<const uint32_t*>(inputs[0]) + from, count, inner, {strides[outer], strides[outer + 1]}, static_cast<uint32_t*>(outputs[0]) + row * count * inner);
+        GatherShort(static_cast<const T*>(inputs[0]) + from, count, inner, {strides[outer], strides[outer + 1]}, static_cast<T*>(outputs[0]) + row * count * inner);
       }
     });
   });
+}
+
+// The same of pairs of four bytes, where the last axis of y is such a pair in x as well.
+std::unique_ptr<Step> MakePairGather(std::vector<int64_t> shape, int64_t base, std::vector<int64_t> strides) {
+  shape.pop_back();
+  strides.pop_back();
+  for (int64_t& stride : strides) stride /= 2;
+  return MakeShortGather<uint64_t>(shape, base / 2, strides);
+}
+bool ArePairs(const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
+  if (shape.size() < 3 || shape.back() != 2 || strides.back() != 1 || base % 2 != 0) return false;
+  return std::all_of(strides.begin(), strides.end() - 1, [](int64_t stride) { return stride % 2 == 0; });
+}
+
+// `count` runs of so many bytes, `fromStep` and `toStep` apart. Short ones of a number that is known take a tenth of the time.
+template <int64_t kBytes>
+void CopyRuns(const char* from, int64_t fromStep, char* to, int64_t toStep, int64_t count, int64_t bytes) {
+  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * toStep, from + i * fromStep, static_cast<size_t>(kBytes ? kBytes : bytes));
+}
+void CopyRuns(const void* from, int64_t fromStep, void* to, int64_t toStep, int64_t count, int64_t bytes) {
+  const auto copy = bytes == 4 ? CopyRuns<4> : bytes == 8 ? CopyRuns<8> : bytes == 16 ? CopyRuns<16> : CopyRuns<0>;
+  copy(static_cast<const char*>(from), fromStep, static_cast<char*>(to), toStep, count, bytes);
 }
 
 // y[index] = x[base + sum of index * strides] for the indices of a shape, whatever the output's own: runs of the last axis are copied whole where they can be.
 std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   const size_t size = SizeOf(p.outputs[0].dtype), rank = shape.size();
   const int64_t inner = rank ? shape[rank - 1] : 1, step = rank ? strides[rank - 1] : 1;
-  const size_t along = static_cast<size_t>(std::find(strides.begin(), strides.end(), 1) - strides.begin());
-  if (size == sizeof(float) && step != 1 && step != 0 && along < rank && inner >= kBlock / 2 && shape[along] >= kBlock) return MakeExchange(p, shape, base, strides, along);
-  if (size == sizeof(uint32_t) && rank > 1 && p.outputs[0].Elements() > 0 && inner < kBlock && shape[rank - 2] > inner) return MakeShortGather(p, shape, base, strides);
-  const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0;
+  const std::vector<size_t> along = AxesAlong(shape, strides);
+  if (size == sizeof(float) && step != 1 && step != 0 && inner >= kBlock / 2 && LengthOf(along, shape) >= kBlock) return MakeExchange(p, shape, base, strides, along);
+  const bool some = size == sizeof(uint32_t) && p.outputs[0].Elements() > 0;
+  if (some && ArePairs(shape, base, strides)) return MakePairGather(shape, base, strides);
+  if (some && rank > 1 && inner < kBlock && shape[rank - 2] > inner) return MakeShortGather<uint32_t>(shape, base, strides);
+  const int64_t rows = inner ? p.outputs[0].Elements() / inner : 0, neighbours = rank > 1 ? shape[rank - 2] : 1, next = rank > 1 ? strides[rank - 2] : 0;
   const int64_t perTask = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    const int64_t bytes = static_cast<int64_t>(size);
     team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
-      for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
-        int64_t from = base, rest = row;
-        for (size_t a = rank; a-- > 1;) {
-          from += rest % shape[a - 1] * strides[a - 1];
-          rest /= shape[a - 1];
+      const int64_t end = std::min(rows, (task + 1) * perTask);
+      // Rows along the last axis but one at a time: to find a place takes as long as to copy a short row.
+      for (int64_t row = task * perTask, count = 0; row < end; row += count) {
+        int64_t from = base + row % neighbours * next, rest = row / neighbours;
+        for (size_t a = rank; a-- > 2;) {
+          from += rest % shape[a - 2] * strides[a - 2];
+          rest /= shape[a - 2];
         }
-        const char* x = static_cast<const char*>(inputs[0]) + from * static_cast<int64_t>(size);
-        char* y = static_cast<char*>(outputs[0]) + row * inner * static_cast<int64_t>(size);
+        count = std::min(end - row, neighbours - row % neighbours);
+        const char* x = static_cast<const char*>(inputs[0]) + from * bytes;
+        char* y = static_cast<char*>(outputs[0]) + row * inner * bytes;
         if (step == 1) {
-          std::memcpy(y, x, static_cast<size_t>(inner) * size);
-        } else if (step == 0 && size == 4) {
-          std::fill_n(reinterpret_cast<uint32_t*>(y), inner, *reinterpret_cast<const uint32_t*>(x));
-        } else if (size == 4) {
-          for (int64_t i = 0; i < inner; ++i) reinterpret_cast<uint32_t*>(y)[i] = reinterpret_cast<const uint32_t*>(x)[i * step];
-        } else {
-          for (int64_t i = 0; i < inner; ++i) std::memcpy(y + i * static_cast<int64_t>(size), x + i * step * static_cast<int64_t>(size), size);
+          CopyRuns(x, next * bytes, y, inner * bytes, count, inner * bytes);
+          continue;
+        }
+        for (int64_t r = 0; r < count; ++r, x += next * bytes, y += inner * bytes) {
+          if (step == 0 && size == 4) std::fill_n(reinterpret_cast<uint32_t*>(y), inner, *reinterpret_cast<const uint32_t*>(x));
+          else if (size == 4) for (int64_t i = 0; i < inner; ++i) reinterpret_cast<uint32_t*>(y)[i] = reinterpret_cast<const uint32_t*>(x)[i * step];
+          else for (int64_t i = 0; i < inner; ++i) std::memcpy(y + i * bytes, x + i * step * bytes, size);
         }
       }
     });
@@ -118,16 +183,6 @@ int64_t RowBytes(const TensorDesc& t, size_t axis) {
   int64_t outer = 1;
   for (size_t a = 0; a < axis; ++a) outer *= t.shape[a];
   return outer ? static_cast<int64_t>(t.Bytes()) / outer : 0;
-}
-
-// `count` runs of so many bytes, `fromStep` and `toStep` apart. Short ones of a number that is known take a tenth of the time.
-template <int64_t kBytes>
-void CopyRuns(const char* from, int64_t fromStep, char* to, int64_t toStep, int64_t count, int64_t bytes) {
-  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * toStep, from + i * fromStep, static_cast<size_t>(kBytes ? kBytes : bytes));
-}
-void CopyRuns(const void* from, int64_t fromStep, void* to, int64_t toStep, int64_t count, int64_t bytes) {
-  const auto copy = bytes == 4 ? CopyRuns<4> : bytes == 8 ? CopyRuns<8> : bytes == 16 ? CopyRuns<16> : CopyRuns<0>;
-  copy(static_cast<const char*>(from), fromStep, static_cast<char*>(to), toStep, count, bytes);
 }
 
 // All images are in blocks.
