@@ -180,6 +180,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
         [1, 8],
       ],
     },
+    { inputs: [[19, 1024], [40, 1024], [40]] },
   ],
   matmul: [
     {
@@ -201,6 +202,13 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       ],
     },
     { inputs: [[5], [5, 3]] },
+    // Rows a multiple of 4 KB apart.
+    {
+      inputs: [
+        [2, 5, 1024],
+        [1, 1024, 40],
+      ],
+    },
     ...[0.25, -3].map((alpha) => ({
       inputs: [
         [3, 70, 24],

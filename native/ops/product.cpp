@@ -23,7 +23,7 @@ struct Matrices {
   float* y;
 };
 
-// y (rows, columns) = activation(alpha * a (rows, depth) * b + bias), where b[k][o] lies at k * bDepth + o * bColumn, a[r][k] at r * aRow + k.
+// y (rows, columns) = activation(alpha * a (rows, depth) * b + bias), where b[k][o] lies at k * bDepth + o * bColumn, a[r][k] at r * depth + k.
 class Product {
  public:
   Product(const Problem& p, int64_t rows, int64_t depth, int64_t columns, int64_t bDepth, int64_t bColumn, const Activation& activation = {}, float alpha = 1)
@@ -37,6 +37,8 @@ class Product {
       activation_.affine = true;
       activation_.scale = alpha;
     }
+    // Rows that lie a multiple of 4 KB apart share the few places of the first cache that their addresses allow: copies lie a line further apart.
+    aRow_ = rows > 1 && panels() > 1 && depth % 1024 == 0 ? depth + 16 : depth;
     unit_ = depth % 8 == 0 ? 8 : 1;
     for (int64_t k = 0; k < depth; k += unit_) taps_.push_back(k);
   }
@@ -62,18 +64,27 @@ class Product {
     }
   }
 
+  // Of `count` products.
+  size_t ScratchBytes(int64_t count) const { return aRow_ == depth_ ? 0 : static_cast<size_t>(count * rows_ * aRow_) * sizeof(float); }
+
   // matrices(i): of product i.
   template <typename F>
-  void Run(Team& team, int64_t count, const F& matrices) const {
+  void Run(Team& team, int64_t count, float* scratch, const F& matrices) const {
     const int64_t panels = this->panels(), runs = RunsOfRows(count * panels);
+    if (aRow_ != depth_) {
+      team.Run(count * rows_, [&](int64_t row, int) {
+        std::memcpy(scratch + row * aRow_, matrices(row / rows_).a + row % rows_ * depth_, static_cast<size_t>(depth_) * sizeof(float));
+      });
+    }
     team.Run(count * runs * panels, [&](int64_t task, int) {
       const int64_t p = task % panels;
-      const Matrices m = matrices(task / panels / runs);
+      const int64_t i = task / panels / runs;
+      const Matrices m = matrices(i);
       const float* panel = m.packed ? m.packed + p * PanelFloats() : nullptr;
       const Range rows = Share(rows_, runs, task / panels % runs);
       float* own = ThreadScratch(static_cast<size_t>(PanelFloats() + rows.size() * PanelBlocks(p) * kBlock));
       if (!panel) PackPanel(p, m.b + PanelFirst(p) * bColumn_, m.bias, own);
-      RunPanel(p, rows, panel ? panel : own, m.a, own + PanelFloats(), m.y);
+      RunPanel(p, rows, panel ? panel : own, aRow_ == depth_ ? m.a : scratch + i * rows_ * aRow_, own + PanelFloats(), m.y);
     });
   }
 
@@ -94,7 +105,7 @@ class Product {
     const int64_t blocks = PanelBlocks(p), lanes = blocks * kBlock, width = PanelColumns(p);
     float* const results = y + rows.begin * columns_ + PanelFirst(p);
     float* const to = width == lanes ? results : buffer;
-    args.inPixel = depth_;
+    args.inPixel = aRow_;
     args.outPixel = width == lanes ? columns_ : lanes;
     args.outBlock = kBlock;
     args.blocks = static_cast<int>(blocks);
@@ -104,7 +115,7 @@ class Product {
     args.weights = panel + lanes;
     args.activation = activation_;
     ForTiles(rows.size(), TilesOf(*table_, blocks, rows.size()), [&](int64_t row, int64_t pixels, int64_t tiles) {
-      args.in = a + (rows.begin + row) * depth_;
+      args.in = a + (rows.begin + row) * aRow_;
       args.out = to + row * args.outPixel;
       args.pixels = static_cast<int>(pixels);
       args.more = tiles - 1;
@@ -116,7 +127,7 @@ class Product {
     }
   }
 
-  int64_t rows_, depth_, columns_, bDepth_, bColumn_;
+  int64_t rows_, depth_, columns_, bDepth_, bColumn_, aRow_;
   const KernelTable* table_;
   Activation activation_;
   float alpha_;
@@ -134,6 +145,7 @@ class LinearStep : public Step {
     if (hasBias) bias_ = p.constants[2];
     packed_ = p.memory->TakeFloats(product_.PackedFloats());
   }
+  size_t scratchBytes() const override { return product_.ScratchBytes(1); }
   bool ownsConstant(size_t i) const override { return constant_ && i >= 1; }
   int64_t packParts() const override { return constant_ ? product_.panels() : 0; }
   // A panel's columns are rows of the weights, one after another.
@@ -142,8 +154,8 @@ class LinearStep : public Step {
     const float* rows = weight_.Floats(product_.PanelFirst(panel) * product_.depth(), product_.PanelColumns(panel) * product_.depth(), buffer);
     product_.PackPanel(panel, rows, bias_ ? bias_.Floats(&biases) : nullptr, product_.PanelOf(panel, packed_));
   }
-  void Run(Team& team, const void* const* inputs, void* const* outputs, void*) const override {
-    product_.Run(team, 1, [&](int64_t) {
+  void Run(Team& team, const void* const* inputs, void* const* outputs, void* scratch) const override {
+    product_.Run(team, 1, static_cast<float*>(scratch), [&](int64_t) {
       if (constant_) return Matrices{In(inputs, 0), nullptr, nullptr, packed_, Out(outputs)};
       return Matrices{In(inputs, 0), In(inputs, 1), hasBias_ ? In(inputs, 2) : nullptr, nullptr, Out(outputs)};
     });
@@ -196,9 +208,9 @@ std::unique_ptr<Step> Make_matmul(const Problem& p) {
   if (m == 0 || k == 0 || n == 0) throw Declined("nothing to multiply");
   const Product product(p, m, k, n, n, 1, {}, static_cast<float>(p.attributes.Number("alpha", 1)));
   const int64_t matrices = y.Elements() / (m * n);
-  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
-    product.Run(team, matrices, [&](int64_t i) { return Matrices{In(inputs, 0) + BatchOffset(a, y, i), In(inputs, 1) + BatchOffset(b, y, i), nullptr, nullptr, Out(outputs) + i * m * n}; });
-  });
+  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
+    product.Run(team, matrices, static_cast<float*>(scratch), [&](int64_t i) { return Matrices{In(inputs, 0) + BatchOffset(a, y, i), In(inputs, 1) + BatchOffset(b, y, i), nullptr, nullptr, Out(outputs) + i * m * n}; });
+  }, product.ScratchBytes(matrices));
 }
 
 std::unique_ptr<Step> Make_gemm(const Problem& p) {
@@ -219,13 +231,13 @@ std::unique_ptr<Step> Make_gemm(const Problem& p) {
     cColumn = c.back() == 1 ? 0 : 1;
     cRow = c.size() == 2 && c[0] != 1 ? c[1] : 0;
   }
-  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+  return MakeFunction("panels", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
     float* out = Out(outputs);
-    product.Run(team, 1, [&](int64_t) { return Matrices{In(inputs, 0), In(inputs, 1), nullptr, nullptr, out}; });
+    product.Run(team, 1, static_cast<float*>(scratch), [&](int64_t) { return Matrices{In(inputs, 0), In(inputs, 1), nullptr, nullptr, out}; });
     for (int64_t row = 0; hasC && row < m; ++row) {
       for (int64_t column = 0; column < n; ++column) out[row * n + column] += beta * In(inputs, 2)[row * cRow + column * cColumn];
     }
-  });
+  }, product.ScratchBytes(1));
 }
 
 }  // namespace xcorr

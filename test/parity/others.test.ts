@@ -155,9 +155,9 @@ const cases: Case[] = [
     exact: true,
   },
   {
-    name: "matmul",
+    name: "matmul, rows enough for several threads",
     inputs: [
-      [2, 5, 24],
+      [2, 130, 24],
       [24, 33],
     ],
     run: F.matmul,
