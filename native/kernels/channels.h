@@ -9,13 +9,18 @@ namespace {
 template <int kSources>
 inline void PickRun(const PickArgs& args) {
   const int sources = kSources ? kSources : args.sources;
+  // Copies, which no store can change: they would be read again for each pixel.
   const float* in[8];
+  int32_t lanes[8 * 8];
   for (int s = 0; s < sources; ++s) in[s] = args.in[s];
-  for (int64_t p = 0; p < args.pixels; ++p) {
+  for (int l = 0; l < sources * 8; ++l) lanes[l] = args.lanes[l];
+  float* const out = args.out;
+  const int64_t pixels = args.pixels;
+  for (int64_t p = 0; p < pixels; ++p) {
     Vec8 y = Set<Vec8>(0.0f);
 #pragma GCC unroll 8
-    for (int s = 0; s < sources; ++s) y = Pick(Load<Vec8>(in[s] + p * 8), args.lanes + s * 8, y);
-    Store(y, args.out + p * 8);
+    for (int s = 0; s < sources; ++s) y = Pick(Load<Vec8>(in[s] + p * 8), lanes + s * 8, y);
+    Store(y, out + p * 8);
   }
 }
 
