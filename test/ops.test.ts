@@ -209,7 +209,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
         [1, 1024, 40],
       ],
     },
-    ...[0.25, -3].map((alpha) => ({
+    ...[0.25, -3, 1e-30].map((alpha) => ({
       inputs: [
         [3, 70, 24],
         [3, 24, 45],

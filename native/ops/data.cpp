@@ -11,9 +11,11 @@
 namespace xcorr {
 namespace {
 
+// Numbers of x in a row that MakeExchange takes at a time: so few that what they write stays in the first cache until all groups of 8 have added their part.
+constexpr int64_t kRun = 64;
+
 // Axes of y, the last left out, that run along x together: neighbours of the first are neighbours in x, and each of the others goes on where those before it end. No more
 // than make a run.
-constexpr int64_t kRun = 64;  // so few that what they write stays in the first cache until all groups of 8 have added their part
 std::vector<size_t> AxesAlong(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
   std::vector<size_t> axes;
   for (int64_t length = 1; length < kRun;) {
@@ -117,12 +119,15 @@ std::unique_ptr<Step> MakeShortGather(const std::vector<int64_t>& shape, int64_t
   });
 }
 
-// The same of pairs of four bytes, where the last axis of y is such a pair in x as well.
+// The same of pairs, where the last axis of y is a pair in x as well. They lie where numbers may.
+struct Pair {
+  uint32_t first, second;
+};
 std::unique_ptr<Step> MakePairGather(std::vector<int64_t> shape, int64_t base, std::vector<int64_t> strides) {
   shape.pop_back();
   strides.pop_back();
   for (int64_t& stride : strides) stride /= 2;
-  return MakeShortGather<uint64_t>(shape, base / 2, strides);
+  return MakeShortGather<Pair>(shape, base / 2, strides);
 }
 bool ArePairs(const std::vector<int64_t>& shape, int64_t base, const std::vector<int64_t>& strides) {
   if (shape.size() < 3 || shape.back() != 2 || strides.back() != 1 || base % 2 != 0) return false;

@@ -28,8 +28,8 @@ class Product {
  public:
   Product(const Problem& p, int64_t rows, int64_t depth, int64_t columns, int64_t bDepth, int64_t bColumn, const Activation& activation = {}, float alpha = 1)
       : rows_(rows), depth_(depth), columns_(columns), bDepth_(bDepth), bColumn_(bColumn), table_(p.kernels), activation_(activation), alpha_(alpha), threads_(p.choices.threads) {
-    // The right matrix is packed times a number that cannot make it overflow; by others results are multiplied.
-    if (!(std::abs(alpha) <= 1)) {
+    // The right matrix is packed times a number that cannot make it overflow or vanish; by others results are multiplied.
+    if (!(std::abs(alpha) <= 1 && std::abs(alpha) >= 1.0f / 1024)) {
       alpha_ = 1;
       activation_.kind = ActivationKind::kClip;
       activation_.a = -std::numeric_limits<float>::infinity();
@@ -77,19 +77,20 @@ class Product {
       });
     }
     team.Run(count * runs * panels, [&](int64_t task, int) {
-      const int64_t p = task % panels;
-      const int64_t i = task / panels / runs;
-      const Matrices m = matrices(i);
-      const float* panel = m.packed ? m.packed + p * PanelFloats() : nullptr;
+      const int64_t p = task % panels, i = task / panels / runs;
       const Range rows = Share(rows_, runs, task / panels % runs);
-      float* own = ThreadScratch(static_cast<size_t>(PanelFloats() + rows.size() * PanelBlocks(p) * kBlock));
-      if (!panel) PackPanel(p, m.b + PanelFirst(p) * bColumn_, m.bias, own);
-      RunPanel(p, rows, panel ? panel : own, aRow_ == depth_ ? m.a : scratch + i * rows_ * aRow_, own + PanelFloats(), m.y);
+      const Matrices m = matrices(i);
+      const int64_t toPack = m.packed ? 0 : PanelFloats();
+      float* own = ThreadScratch(static_cast<size_t>(toPack + (EndsWithin(p) ? rows.size() * PanelBlocks(p) * kBlock : 0)));
+      if (!m.packed) PackPanel(p, m.b + PanelFirst(p) * bColumn_, m.bias, own);
+      RunPanel(p, rows, m.packed ? m.packed + p * PanelFloats() : own, aRow_ == depth_ ? m.a : scratch + i * rows_ * aRow_, own + toPack, m.y);
     });
   }
 
  private:
   int64_t PanelBlocks(int64_t p) const { return std::min<int64_t>(table_->tileBlocks, Blocks(columns_) - p * table_->tileBlocks); }
+  // A block, so that its panel's results go through a buffer: tiles write whole blocks.
+  bool EndsWithin(int64_t p) const { return PanelColumns(p) < PanelBlocks(p) * kBlock; }
   int64_t PanelFloats() const { return table_->tileBlocks * kBlock * (depth_ + 1); }
 
   // Rows stay in the second cache while the panels go by; and there is enough for all threads to do, as long as a panel has some tiles.
@@ -99,14 +100,13 @@ class Product {
     return std::clamp<int64_t>(std::max(wanted, (rows_ * depth_ + near - 1) / near), 1, std::max<int64_t>(1, rows_ / (4 * table_->tilePixels)));
   }
 
-  // Tiles write whole blocks: those of a panel that ends within one go through `buffer`.
   void RunPanel(int64_t p, Range rows, const float* panel, const float* a, float* buffer, float* y) const {
     ConvTileArgs args = {};
-    const int64_t blocks = PanelBlocks(p), lanes = blocks * kBlock, width = PanelColumns(p);
+    const int64_t blocks = PanelBlocks(p), lanes = blocks * kBlock;
     float* const results = y + rows.begin * columns_ + PanelFirst(p);
-    float* const to = width == lanes ? results : buffer;
+    float* const to = EndsWithin(p) ? buffer : results;
     args.inPixel = aRow_;
-    args.outPixel = width == lanes ? columns_ : lanes;
+    args.outPixel = EndsWithin(p) ? lanes : columns_;
     args.outBlock = kBlock;
     args.blocks = static_cast<int>(blocks);
     SetTaps(&args, taps_.data(), depth_ / unit_);
@@ -123,7 +123,7 @@ class Product {
     });
     if (to == results) return;
     for (int64_t r = 0; r < rows.size(); ++r) {
-      for (int64_t l = 0; l < width; ++l) results[r * columns_ + l] = buffer[r * lanes + l];
+      for (int64_t l = 0; l < PanelColumns(p); ++l) results[r * columns_ + l] = buffer[r * lanes + l];
     }
   }
 

@@ -122,11 +122,11 @@ export const fuseScale = {
       if (product?.op.name !== matmulOp.name || constant?.size !== 1) continue;
       const { type } = product.outputs[0];
       const number = readNumber(constant, 0);
-      const factor = op.name === "mul" ? number : 1 / number;
-      if (type.dtype !== "float32" || !Number.isFinite(factor)) continue;
+      const before = (product.attrs as MatmulAttrs).alpha ?? 1;
+      const alpha = op.name === "mul" ? before * number : before / number;
+      if (type.dtype !== "float32" || !Number.isFinite(Math.fround(alpha))) continue;
       if (!sameShape(type.shape, outputs[0].type.shape)) continue;
-      const { alpha = 1 } = product.attrs as MatmulAttrs;
-      graph.replace(node, product.op, product.inputs, { alpha: alpha * factor });
+      graph.replace(node, product.op, product.inputs, { alpha });
       graph.remove(product);
       changes++;
     }

@@ -90,6 +90,13 @@ describe("fuseScale", () => {
     expect(graph.nodes.map(({ attrs }) => attrs)).toEqual([{ alpha: 0.75 }]);
   });
 
+  it("two in a row whose product is no float32: the first", () => {
+    const graph = scaled((graph, y, number) =>
+      one(graph, "mul", [one(graph, "mul", [y, number(1e30)]), number(1e30)]),
+    );
+    expect(fuseScale.apply(graph)).toBe(1);
+  });
+
   it.each<[string, Build]>([
     ["a number divided by it", (graph, y, number) => one(graph, "div", [number(2), y])],
     ["divided by 0", (graph, y, number) => one(graph, "div", [y, number(0)])],
