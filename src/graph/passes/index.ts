@@ -48,7 +48,7 @@ export const passes: readonly Pass[] = [
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
-  fuseScale,
+  fuseScale, // while numbers are nodes of their own: combineAffine takes them elsewhere
   fuseAffine, // after fuseActivation: what follows an activation that is fused
   foldAffineAhead, // after all that can take in what stands after a product: it costs nothing there, and no weights have to be read
   combineAffine, // what is left of scales and shifts, with the activations that have been fused into them
