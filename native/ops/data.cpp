@@ -75,6 +75,16 @@ std::unique_ptr<Step> MakeExchange(const Problem& p, const std::vector<int64_t>&
   });
 }
 
+// Where an index of the first so many axes of a shape, counted in their order, lies by these strides.
+int64_t PlaceOf(int64_t index, size_t axes, const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
+  int64_t place = 0;
+  for (size_t a = axes; a-- > 0;) {
+    place += index % shape[a] * strides[a];
+    index /= shape[a];
+  }
+  return place;
+}
+
 // `count` times `inner` elements: those of x are steps[0] apart, and steps[1].
 template <typename T>
 void GatherShort(const T* __restrict x, int64_t count, int64_t inner, const int64_t (&steps)[2], T* __restrict y) {
@@ -108,11 +118,7 @@ std::unique_ptr<Step> MakeShortGather(const std::vector<int64_t>& shape, int64_t
   return MakeFunction("copy", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     team.Run((rows + perTask - 1) / perTask, [&](int64_t task, int) {
       for (int64_t row = task * perTask; row < std::min(rows, (task + 1) * perTask); ++row) {
-        int64_t from = base, rest = row;
-        for (size_t a = outer; a-- > 0;) {
-          from += rest % shape[a] * strides[a];
-          rest /= shape[a];
-        }
+        const int64_t from = base + PlaceOf(row, outer, shape, strides);
         GatherShort(static_cast<const T*>(inputs[0]) + from, count, inner, {strides[outer], strides[outer + 1]}, static_cast<T*>(outputs[0]) + row * count * inner);
       }
     });
@@ -161,11 +167,7 @@ std::unique_ptr<Step> MakeGather(const Problem& p, const std::vector<int64_t>& s
       const int64_t end = std::min(rows, (task + 1) * perTask);
       // Rows along the last axis but one at a time: to find a place takes as long as to copy a short row.
       for (int64_t row = task * perTask, count = 0; row < end; row += count) {
-        int64_t from = base + row % neighbours * next, rest = row / neighbours;
-        for (size_t a = rank; a-- > 2;) {
-          from += rest % shape[a - 2] * strides[a - 2];
-          rest /= shape[a - 2];
-        }
+        const int64_t from = base + row % neighbours * next + PlaceOf(row / neighbours, rank > 2 ? rank - 2 : 0, shape, strides);
         count = std::min(end - row, neighbours - row % neighbours);
         const char* x = static_cast<const char*>(inputs[0]) + from * bytes;
         char* y = static_cast<char*>(outputs[0]) + row * inner * bytes;

@@ -24,6 +24,7 @@ struct Matrices {
 };
 
 // y (rows, columns) = activation(alpha * a (rows, depth) * b + bias), where b[k][o] lies at k * bDepth + o * bColumn, a[r][k] at r * depth + k.
+// With an alpha that is not 1 there is neither bias nor activation.
 class Product {
  public:
   Product(const Problem& p, int64_t rows, int64_t depth, int64_t columns, int64_t bDepth, int64_t bColumn, const Activation& activation = {}, float alpha = 1)
@@ -65,13 +66,13 @@ class Product {
   }
 
   // Of `count` products.
-  size_t ScratchBytes(int64_t count) const { return aRow_ == depth_ ? 0 : static_cast<size_t>(count * rows_ * aRow_) * sizeof(float); }
+  size_t ScratchBytes(int64_t count) const { return !copiesRows() ? 0 : static_cast<size_t>(count * rows_ * aRow_) * sizeof(float); }
 
   // matrices(i): of product i.
   template <typename F>
   void Run(Team& team, int64_t count, float* scratch, const F& matrices) const {
     const int64_t panels = this->panels(), runs = RunsOfRows(count * panels);
-    if (aRow_ != depth_) {
+    if (copiesRows()) {
       team.Run(count * rows_, [&](int64_t row, int) {
         std::memcpy(scratch + row * aRow_, matrices(row / rows_).a + row % rows_ * depth_, static_cast<size_t>(depth_) * sizeof(float));
       });
@@ -83,12 +84,13 @@ class Product {
       const int64_t toPack = m.packed ? 0 : PanelFloats();
       float* own = ThreadScratch(static_cast<size_t>(toPack + (EndsWithin(p) ? rows.size() * PanelBlocks(p) * kBlock : 0)));
       if (!m.packed) PackPanel(p, m.b + PanelFirst(p) * bColumn_, m.bias, own);
-      RunPanel(p, rows, m.packed ? m.packed + p * PanelFloats() : own, aRow_ == depth_ ? m.a : scratch + i * rows_ * aRow_, own + toPack, m.y);
+      RunPanel(p, rows, m.packed ? m.packed + p * PanelFloats() : own, copiesRows() ? scratch + i * rows_ * aRow_ : m.a, own + toPack, m.y);
     });
   }
 
  private:
   int64_t PanelBlocks(int64_t p) const { return std::min<int64_t>(table_->tileBlocks, Blocks(columns_) - p * table_->tileBlocks); }
+  bool copiesRows() const { return aRow_ != depth_; }
   // A block, so that its panel's results go through a buffer: tiles write whole blocks.
   bool EndsWithin(int64_t p) const { return PanelColumns(p) < PanelBlocks(p) * kBlock; }
   int64_t PanelFloats() const { return table_->tileBlocks * kBlock * (depth_ + 1); }

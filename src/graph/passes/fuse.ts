@@ -95,10 +95,14 @@ export const fuseActivation = {
   },
 };
 
-/** The one number that a node multiplies with or adds, and its other operand. */
-function numberOf({ op, inputs }: Node): { number: number; other: Value } | undefined {
-  if (op.name !== "mul" && op.name !== "add") return undefined;
+/** The one number of a node that is one of these ops, and its other operand; what is divided is no such number. */
+function numberOf(
+  { op, inputs }: Node,
+  ops: readonly string[],
+): { number: number; other: Value } | undefined {
+  if (!ops.includes(op.name)) return undefined;
   const at = inputs.findIndex(({ constant }) => constant?.size === 1);
+  if (op.name === "div" && at === 0) return undefined;
   const constant = inputs[at]?.constant;
   return constant && { number: readNumber(constant, 0), other: inputs[1 - at] };
 }
@@ -113,19 +117,15 @@ export const fuseScale = {
   apply(graph: Graph): number {
     let changes = 0;
     for (const node of [...graph.nodes]) {
-      const { op, inputs, outputs, attrs } = node;
-      if (!(op.name === "mul" || op.name === "div") || Object.keys(attrs).length > 0) continue;
-      // The number comes last, or, of a product, first.
-      const at = op.name === "mul" && inputs[0].constant ? 0 : 1;
-      const { constant } = inputs[at];
-      const product = soleProducer(graph, inputs[1 - at]);
-      if (product?.op.name !== matmulOp.name || constant?.size !== 1) continue;
-      const { type } = product.outputs[0];
-      const number = readNumber(constant, 0);
-      const before = (product.attrs as MatmulAttrs).alpha ?? 1;
-      const alpha = op.name === "mul" ? before * number : before / number;
-      if (type.dtype !== "float32" || !Number.isFinite(Math.fround(alpha))) continue;
-      if (!sameShape(type.shape, outputs[0].type.shape)) continue;
+      const found = numberOf(node, ["mul", "div"]);
+      if (!found || Object.keys(node.attrs).length > 0) continue;
+      const { number, other } = found;
+      const product = soleProducer(graph, other);
+      if (product?.op.name !== matmulOp.name || other.type.dtype !== "float32") continue;
+      if (!sameShape(other.type.shape, node.outputs[0].type.shape)) continue;
+      const { alpha: before = 1 } = product.attrs as MatmulAttrs;
+      const alpha = node.op.name === "mul" ? before * number : before / number;
+      if (!Number.isFinite(Math.fround(alpha))) continue;
       graph.replace(node, product.op, product.inputs, { alpha });
       graph.remove(product);
       changes++;
@@ -146,7 +146,7 @@ export const fuseAffine = {
   apply(graph: Graph): number {
     let changes = 0;
     for (const node of [...graph.nodes]) {
-      const found = numberOf(node);
+      const found = numberOf(node, ["mul", "add"]);
       if (!found || Object.keys(node.attrs).length > 0) continue;
       const { number, other } = found;
       const product = soleProducer(graph, other);
