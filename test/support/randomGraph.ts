@@ -303,8 +303,18 @@ export function randomGraph(seed: number, size = 14): Graph {
   const ownNorm: Step = (x) => {
     const c = channelsOf(x);
     const inputs = [x, positive([c]), weight([c])];
-    if (next() < 0.5) return add("instanceNorm", inputs, { eps: 0.1 });
-    return add("groupNorm", inputs, { eps: 0.1, groups: c % 2 === 0 ? 2 : 1 });
+    const groups = c % 2 === 0 ? 2 : 1;
+    if (next() < 0.4) return add("instanceNorm", inputs, { eps: 0.1 });
+    if (next() < 0.5) return add("groupNorm", inputs, { eps: 0.1, groups });
+    // As exporters write groupNorm: the groups are the channels of another image.
+    const [n, , h, w] = x.type.shape;
+    const grouped = add("reshape", [x], { shape: [n, groups, (c / groups) * h * w] });
+    const normed = add("instanceNorm", [grouped, positive([groups]), weight([groups])], {
+      eps: 0.1,
+    });
+    const back = add("reshape", [normed], { shape: x.type.shape });
+    const scaled = next() < 0.7 ? add("mul", [back, positive([c, 1, 1])]) : back;
+    return next() < 0.7 ? add("add", [weight([c, 1, 1]), scaled]) : scaled;
   };
   /** ConvNeXt's block: channels last between two transposes. */
   const channelsLast: Step = (x) => {

@@ -17,6 +17,7 @@ import { joinDepthwise } from "./joinDepthwise.js";
 import { mergeEqual } from "./mergeEqual.js";
 import { recogniseActivations } from "./recogniseActivations.js";
 import { recogniseGlobalPool } from "./recogniseGlobalPool.js";
+import { recogniseGroupNorm } from "./recogniseGroupNorm.js";
 import { recogniseLayerNorm } from "./recogniseLayerNorm.js";
 import { recogniseShuffle } from "./recogniseShuffle.js";
 import { removeDead } from "./removeDead.js";
@@ -37,6 +38,7 @@ export const passes: readonly Pass[] = [
   mergeEqual, // after shapes and weights are worked out, so that inputs are the same; before readers are counted
   recogniseActivations, // before the parts of an activation are folded into something else
   recogniseLayerNorm,
+  recogniseGroupNorm,
   recogniseGlobalPool,
   recogniseShuffle,
   removeDead, // so that the parts of what was recognised do not count as readers

@@ -7,12 +7,12 @@
  */
 
 import type { OpDef } from "../../core/op.js";
-import { sameShape, sizeOf } from "../../core/shape.js";
+import { sameShape } from "../../core/shape.js";
 import { Tensor } from "../../core/tensor.js";
 import { channelNormOp, layerNormOp } from "../../ops/norm.js";
 import type { ReduceAttrs } from "../../ops/reduce.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { madeBy, scalarOf } from "../patterns.js";
+import { affineReader, madeBy, scalarOf } from "../patterns.js";
 
 /** The input of a mean and the axes that it is taken over, if they stay as axes of size 1. */
 function meanOf(v: Value): { x: Value; axes: readonly number[] } | undefined {
@@ -86,21 +86,6 @@ function normOver(
   };
 }
 
-/** What alone reads a value, if it is this operation with a constant of a shape, ones before it left out or not. */
-function affine(
-  graph: Graph,
-  v: Value,
-  name: string,
-  shape: readonly number[],
-): [Node, Tensor] | undefined {
-  const [reader] = v.readers;
-  if (!graph.isReadOnce(v) || reader.op.name !== name || "activation" in reader.attrs) return;
-  const constant = reader.inputs.find((operand) => operand !== v)?.constant;
-  if (constant?.size !== sizeOf(shape) || !sameShape(reader.outputs[0].type.shape, v.type.shape))
-    return;
-  return sameShape(constant.shape.slice(-shape.length), shape) ? [reader, constant] : undefined;
-}
-
 export const recogniseLayerNorm = {
   name: "recogniseLayerNorm",
   apply(graph: Graph): number {
@@ -111,7 +96,7 @@ export const recogniseLayerNorm = {
       if (!norm) continue;
       let last = node;
       const next = (name: string): Tensor | undefined => {
-        const [reader, constant] = affine(graph, last.outputs[0], name, norm.beside) ?? [];
+        const [reader, constant] = affineReader(graph, last.outputs[0], name, norm.beside) ?? [];
         if (reader) last = reader;
         return constant?.reshape(norm.parameters);
       };
