@@ -29,6 +29,41 @@ const window = { kernel: [3, 2], stride: [2, 1], padding: [1, 0, 1, 1], dilation
 const conv = { stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 };
 const resize = { ...twice, sizes: [2, 9, 10, 14] };
 
+/** An input, the sizes that it is brought to, and how. */
+const resizes: [number[], number[], object?][] = [
+  // Rows that fill groups of 8 pixels, and that do not; inputs of a group within 8, and not; to less.
+  [
+    [1, 3, 6, 19],
+    [1, 3, 12, 38],
+  ],
+  [[1, 3, 6, 19], [1, 3, 5, 29], { coordinates: "align_corners" }],
+  [[1, 9, 6, 19], [1, 9, 3, 9], { coordinates: "pytorch_half_pixel" }],
+  [[1, 9, 8, 8], [1, 9, 8, 16], { coordinates: "asymmetric", nearest: "ceil" }],
+  [[1, 2, 9, 20], [1, 2, 4, 7], { antialias: true }],
+  [[1, 9, 6, 10], [1, 9, 4, 25], { antialias: true }],
+  [[1, 9, 6, 10], [1, 9, 9, 15], { excludeOutside: true, cubicA: -0.5 }],
+  [
+    [2, 3, 11],
+    [2, 3, 22],
+  ],
+  [
+    [2, 2, 3, 4, 9],
+    [2, 2, 3, 6, 18],
+  ],
+];
+
+/** A pool of so many windows: those that overlap, that do not, that are one; more than there are pixels. */
+const adaptive: Case[] = [
+  [2, 3],
+  [1, 1],
+  [5, 7],
+  [4, 1],
+  [8, 9],
+].flatMap((outputSize) => [
+  { inputs: [image], attrs: { outputSize } },
+  { inputs: [[1, 3, 20, 33]], attrs: { outputSize } },
+]);
+
 /** An op of one input, at every remainder of the vector length, and on images. */
 const unary = (attrs: object = {}): Case[] =>
   [...[1, 3, 8, 17, 64, 131].map((n) => [n]), image, [1, 8, 3, 3]].map((shape) => ({
@@ -171,6 +206,8 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     attrs: { ...window, ceilMode: true, countIncludePad, divisorOverride: 0 },
   })),
   globalAvgPool: unary().filter(({ inputs: [x] }) => x.length === 4),
+  adaptiveAvgPool2d: adaptive,
+  adaptiveMaxPool2d: adaptive,
   globalMaxPool: unary().filter(({ inputs: [x] }) => x.length === 4),
   linear: [
     { inputs: [[3, 19], [21, 19], [21]] },
@@ -395,6 +432,10 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   resize: ["nearest", "linear", "cubic"].flatMap((mode) => [
     { inputs: [image], attrs: { ...resize, mode } },
+    ...resizes.map(([inputs, sizes, more]) => {
+      const scales = sizes.map((size, axis) => size / inputs[axis]);
+      return { inputs: [inputs], attrs: { ...resize, mode, sizes, scales, ...more } };
+    }),
     {
       inputs: [image, resize.sizes],
       attrs: { ...resize, mode, residual: true, activation: { kind: "sigmoid" } },

@@ -335,6 +335,13 @@ struct SumArgs {
   const float* mean;
 };
 
+// Of each of a block's 8 lanes the largest number; NaN wins.
+struct MaxArgs {
+  const float* in;
+  float* out;
+  int64_t pixels;
+};
+
 // out[p] = factor * sum over i of in[p * pixels + i].
 struct SumPlanesArgs {
   const float* in;
@@ -420,6 +427,36 @@ struct ResponseNormArgs {
   float factor, k;
   bool threeQuarters;
   float* squares;   // work: per pixel blocks * 8 + size - 1 numbers
+};
+
+// A row at another width.
+//
+//   out[x] = sum over t of weights[begin[x] + t] * in[places[begin[x] + t]]      for t < begin[x + 1] - begin[x], which is 1 or more
+struct SeparableColumnsArgs {
+  const float* in;
+  float* out;
+  int64_t pixels;         // of the output
+  int64_t unit;           // numbers of a pixel: 8 or 1
+  int64_t taps;           // of every pixel, or 0 where they differ. One tap has a weight of 1
+  const int64_t* begin;   // [pixels + 1]
+  const int64_t* places;
+  const float* weights;
+  bool maximum;           // the largest of them instead of the sum, NaN if one is; weights mean nothing
+  // With a unit of 1, where the same number of taps of 8 neighbours always lie within 8; else null. Groups of 8 pixels, the last of which ends with the row: the
+  // first input of each, and where its taps lie from there, with their weights: [group][tap][8].
+  const int64_t* firsts;
+  const int32_t* lanes;
+  const float* laneWeights;
+};
+
+// out[i] = sum over t of weights[t] * rows[t][i], or their maximum.
+struct SeparableRowsArgs {
+  const float* const* rows;
+  const float* weights;
+  int64_t taps;
+  float* out;
+  int64_t floats;
+  bool maximum;
 };
 
 }  // namespace xcorr

@@ -83,7 +83,21 @@ inline void SumRun(const SumArgs& args) {
 
 void SumPixels(const SumArgs& args) { args.mean ? SumRun<true>(args) : SumRun<false>(args); }
 
-// The same of plain planes that are small enough for sums in float.
+void MaxPixels(const MaxArgs& args) {
+  constexpr int kStrands = 4;
+  Vec8 most[kStrands];
+#pragma GCC unroll 4
+  for (int i = 0; i < kStrands; ++i) most[i] = Set<Vec8>(-__builtin_inff());
+  int64_t p = 0;
+  for (; p + kStrands <= args.pixels; p += kStrands) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kStrands; ++i) most[i] = MaxOrNaN(most[i], Load<Vec8>(args.in + (p + i) * 8));
+  }
+  for (; p < args.pixels; ++p) most[0] = MaxOrNaN(most[0], Load<Vec8>(args.in + p * 8));
+  Store(MaxOrNaN(MaxOrNaN(most[0], most[1]), MaxOrNaN(most[2], most[3])), args.out);
+}
+
+// Sums of plain planes that are small enough for sums in float.
 void SumPlanes(const SumPlanesArgs& args) {
   const float* in = args.in;
   for (int64_t plane = 0; plane < args.planes; ++plane, in += args.pixels) {

@@ -21,6 +21,7 @@
 #include "pool.h"
 #include "channelNorm.h"
 #include "responseNorm.h"
+#include "separable.h"
 #include "strassen.h"
 #include "table.h"
 #include "winograd.h"

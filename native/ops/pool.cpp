@@ -214,14 +214,6 @@ class Pool : public Step {
   std::vector<ptrdiff_t> taps_;
 };
 
-template <int64_t kLanes>
-void PlaneMaxima(const float* x, int64_t pixels, float* best) {
-  std::fill(best, best + kLanes, -INFINITY);
-  for (int64_t p = 0; p < pixels; ++p, x += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) best[l] = x[l] > best[l] || std::isnan(x[l]) ? x[l] : best[l];
-  }
-}
-
 // One number per channel: 8 channels at a time when blocked.
 std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
   RequireFloat32(problem);
@@ -248,10 +240,8 @@ std::unique_ptr<Step> MakeGlobalPool(const Problem& problem, bool average) {
           double sums[kBlock];
           PlaneSums(*table, in, pixels, blocked, nullptr, sums);
           for (int64_t l = 0; l < lanes; ++l) out[l] = static_cast<float>(sums[l] / static_cast<double>(pixels));
-        } else if (blocked) {
-          PlaneMaxima<kBlock>(in, pixels, out);
         } else {
-          PlaneMaxima<1>(in, pixels, out);
+          PlaneMaxima(*table, in, pixels, blocked, out);
         }
       }
     });

@@ -1,7 +1,9 @@
-// Sums whose order depends on their length alone.
+// Sums whose order depends on their length alone, and maxima.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <numeric>
 
 #include "op.h"
 
@@ -36,6 +38,18 @@ inline void PlaneSums(const KernelTable& table, const float* x, int64_t pixels, 
     sum += means ? difference * difference : difference;
   }
   *sums = sum;
+}
+
+// The largest numbers of a block's 8 lanes or of one plain channel; NaN wins.
+inline void PlaneMaxima(const KernelTable& table, const float* x, int64_t pixels, bool blocked, float* most) {
+  if (blocked) {
+    table.MaxPixels({x, most, pixels});
+    return;
+  }
+  float lanes[kBlock];
+  table.MaxPixels({x, lanes, pixels / kBlock});
+  const auto larger = [](float a, float b) { return a > b || std::isnan(a) ? a : b; };
+  *most = std::accumulate(x + pixels / kBlock * kBlock, x + pixels, std::accumulate(lanes, lanes + kBlock, -INFINITY, larger), larger);
 }
 
 }  // namespace xcorr

@@ -1,4 +1,4 @@
-// Passes over tensors: kernels/elementwise.h, softmax.h, responseNorm.h, channelNorm.h, channels.h, layout.h.
+// Passes over tensors: kernels/elementwise.h, softmax.h, responseNorm.h, channelNorm.h, channels.h, layout.h, separable.h.
 #pragma once
 #include "check.h"
 
@@ -156,6 +156,8 @@ void TestLayout(const KernelTable& table, int pixels, int lanes) {
   table.PlanesToBlock({planes.data(), block.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 0});
   table.BlockToPlanes({block.data(), back.data(), static_cast<ptrdiff_t>(plane), pixels, lanes, 64});
   double sums[8], squares[8];
+  float most[8];
+  table.MaxPixels({block.data(), most, pixels});
   const std::vector<float> means = Fill(8);
   table.SumPixels({block.data(), sums, pixels, nullptr});
   table.SumPixels({block.data(), squares, pixels, means.data()});
@@ -169,12 +171,86 @@ void TestLayout(const KernelTable& table, int pixels, int lanes) {
       if (p < size && exists) sum += planes[l * plane + p];
       Expect(back[l * plane + p], exists && p < size ? planes[l * plane + p] : kGuard, table, "BlockToPlanes");
     }
+    float largest = block[l];
+    for (size_t p = 0; p < size; ++p) largest = std::max(largest, block[p * 8 + l]);
+    Expect(most[l], largest, table, "MaxPixels");
     Expect(block[size * 8 + l], kGuard, table, "PlanesToBlock guard");
     Expect(static_cast<float>(sums[l]), sum, table, "SumPixels");
   }
 }
 
+// Rows of `pixels` outputs, each of `taps` inputs or, if 0, of 1 to 3, a few pixels apart.
+void TestSeparable(const KernelTable& table, int64_t pixels, int64_t unit, int64_t taps, bool maximum) {
+  const size_t count = static_cast<size_t>(pixels);
+  std::vector<int64_t> begin = {0}, places;
+  for (int64_t x = 0; x < pixels; ++x) {
+    for (int64_t t = 0; t < (taps > 0 ? taps : x % 3 + 1); ++t) places.push_back((x + t * 2) % (pixels + 2));
+    begin.push_back(static_cast<int64_t>(places.size()));
+  }
+  const std::vector<float> weights = Fill(places.size()), in = Fill((count + 2) * static_cast<size_t>(unit));
+  std::vector<float> out(count * static_cast<size_t>(unit) + 1, kGuard);
+  xcorr::SeparableColumnsArgs args = {in.data(), out.data(), pixels, unit, taps, begin.data(), places.data(), weights.data(), maximum, nullptr, nullptr, nullptr};
+  const auto combined = [&](size_t first, size_t last, const auto& at) {
+    double sum = maximum ? -INFINITY : 0;
+    for (size_t t = first; t < last; ++t) sum = maximum ? std::max(sum, at(t)) : sum + at(t) * (taps == 1 ? 1.0 : static_cast<double>(weights[t]));
+    return sum;
+  };
+  const auto check = [&](const char* name) {
+    for (size_t i = 0; i < count * static_cast<size_t>(unit); ++i) {
+      const size_t x = i / static_cast<size_t>(unit), lane = i % static_cast<size_t>(unit);
+      const auto at = [&](size_t t) { return static_cast<double>(in[static_cast<size_t>(places[t] * unit) + lane]); };
+      Expect(out[i], combined(static_cast<size_t>(begin[x]), static_cast<size_t>(begin[x + 1]), at), table, name);
+    }
+    Expect(out.back(), kGuard, table, "SeparableColumns guard");
+  };
+  table.SeparableColumns(args);
+  check("SeparableColumns");
+  // The same by groups of 8, whose inputs lie within 8: none is further than 7 from the first.
+  if (unit == 1 && !maximum && pixels >= 8 && (taps == 1 || taps == 2 || taps == 4)) {
+    std::vector<int64_t> firsts;
+    std::vector<int32_t> lanes;
+    std::vector<float> laneWeights;
+    for (int64_t x = 0; x < pixels; x += 8) {
+      const int64_t start = std::min(x, pixels - 8);
+      firsts.push_back(std::min(start, pixels - 6));
+      for (int64_t t = 0; t < taps; ++t) {
+        for (int64_t l = 0; l < 8; ++l) {
+          const size_t tap = static_cast<size_t>((start + l) * taps + t);
+          places[tap] = firsts.back() + (l * 3 + t) % 8;
+          lanes.push_back(static_cast<int32_t>(places[tap] - firsts.back()));
+          laneWeights.push_back(weights[tap]);
+        }
+      }
+    }
+    if (pixels % 8 != 0) return;  // pixels of the last two groups would be in both
+    args.firsts = firsts.data();
+    args.lanes = lanes.data();
+    args.laneWeights = laneWeights.data();
+    std::fill(out.begin(), out.end(), kGuard);
+    table.SeparableColumns(args);
+    check("SeparableColumns in groups");
+  }
+  if (taps < 2) return;
+  std::vector<std::vector<float>> rows;
+  std::vector<const float*> parts;
+  for (int64_t t = 0; t < taps; ++t) rows.push_back(Fill(count));
+  for (const auto& row : rows) parts.push_back(row.data());
+  std::fill(out.begin(), out.end(), kGuard);
+  table.SeparableRows({parts.data(), weights.data(), taps, out.data(), pixels, maximum});
+  for (size_t i = 0; i < count; ++i) {
+    Expect(out[i], combined(0, static_cast<size_t>(taps), [&](size_t t) { return static_cast<double>(rows[t][i]); }), table, "SeparableRows");
+  }
+  Expect(out[count], kGuard, table, "SeparableRows guard");
+}
+
 void TestPasses(const KernelTable& table) {
+  for (int64_t pixels : {1, 8, 21, 40}) {
+    for (int64_t taps : {0, 1, 2, 3, 4}) {
+      for (int64_t unit : {1, 8}) {
+        for (bool maximum : {false, true}) TestSeparable(table, pixels, unit, taps, maximum);
+      }
+    }
+  }
   for (int pixels : {1, 7, 8, 9, 35, 70}) {
     for (int lanes = 1; lanes <= 8; ++lanes) TestLayout(table, pixels, lanes);
   }

@@ -191,8 +191,11 @@ export const resizeOp: OpDef<ResizeAttrs> = {
       return [Math.min(...seen) + turn * size, Math.max(...seen) + turn * size];
     };
   },
-  layout: ([x], { sizes, mode }) =>
-    isImage(x) && mode !== "cubic" && sizes[0] === x.shape[0] && sizes[1] === x.shape[1]
+  layout: ([x], { sizes, coordinates }) =>
+    isImage(x) &&
+    coordinates !== "tf_crop_and_resize" &&
+    sizes[0] === x.shape[0] &&
+    sizes[1] === x.shape[1]
       ? "follows"
       : "plain",
 };
