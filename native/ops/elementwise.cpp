@@ -47,8 +47,8 @@ std::unique_ptr<Step> MakeFunctionOf(const Problem& p, UnaryKind kind) {
   return MakeUnary(p, {nullptr, nullptr, 0, kind, {}}, "", !movesZero);
 }
 
-// How one operand meets the output: element by element, one for all, one per channel, or by strides.
-enum class Form { kFull, kScalar, kChannel, kStrided };
+// How one operand meets the output: element by element, one for all, one per channel, one per pixel of an image in blocks, or by strides.
+enum class Form { kFull, kScalar, kChannel, kPixel, kStrided };
 
 Form FormOf(const TensorDesc& t, const TensorDesc& y) {
   if (t.shape == y.shape && t.layout == y.layout) return Form::kFull;
@@ -56,8 +56,10 @@ Form FormOf(const TensorDesc& t, const TensorDesc& y) {
   if (y.shape.size() != 4 || t.shape.size() > 4) return Form::kStrided;
   std::vector<int64_t> shape(4 - t.shape.size(), 1);
   shape.insert(shape.end(), t.shape.begin(), t.shape.end());
-  const bool perChannel = shape[1] == y.shape[1] && shape[2] == 1 && shape[3] == 1;
-  return perChannel && (shape[0] == y.shape[0] || shape[0] == 1) ? Form::kChannel : Form::kStrided;
+  if (shape[0] != y.shape[0] && shape[0] != 1) return Form::kStrided;
+  if (shape[1] == y.shape[1] && shape[2] == 1 && shape[3] == 1) return Form::kChannel;
+  const bool perPixel = shape[1] == 1 && shape[2] == y.shape[2] && shape[3] == y.shape[3];
+  return perPixel && t.layout == Layout::kBlocked && y.layout == Layout::kBlocked ? Form::kPixel : Form::kStrided;
 }
 
 struct Binary {
@@ -113,18 +115,35 @@ const float* PlaneNumbers(const TensorDesc& t, const float* data, int64_t plane,
   return buffer;
 }
 
-// Operands that are full, single, or one number per channel: in pieces of planes.
-void RunPlanes(const Binary& op, Team& team, const float* a, const float* b, const float* residual, float* y) {
+// The one channel of an image in blocks, in all lanes.
+void Spread(Team& team, const TensorDesc& t, const float* from, float* to) {
+  InPieces(team, t.StoredElements(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kBlock) std::fill_n(to + i, kBlock, from[i]);
+  });
+}
+
+// Operands that are full, single, or one number per channel or pixel: in pieces of planes. spread: room for the operands of one number per pixel.
+void RunPlanes(const Binary& op, Team& team, const float* a, const float* b, const float* residual, float* y, float* spread) {
   const bool blocked = op.y.layout == Layout::kBlocked;
   const int64_t planes = op.y.shape[0] * (blocked ? Blocks(op.y.shape[1]) : op.y.shape[1]);
   const int64_t plane = op.y.shape[2] * op.y.shape[3] * (blocked ? kBlock : 1), pieces = (plane + kGrain - 1) / kGrain;
+  const int64_t perImage = planes / std::max<int64_t>(1, op.y.shape[0]);
+  const auto spreads = [&](Form form, const TensorDesc& t, const float** data) {
+    if (form != Form::kPixel) return;
+    Spread(team, t, *data, spread);
+    *data = spread;
+    spread += t.StoredElements();
+  };
+  spreads(op.aForm, op.a, &a);
+  spreads(op.bForm, op.b, &b);
   auto operand = [&](Form form) {
-    return form == Form::kFull ? Operand::kFull : form == Form::kScalar || !blocked ? Operand::kScalar : Operand::kBlock;
+    return form == Form::kFull || form == Form::kPixel ? Operand::kFull : form == Form::kScalar || !blocked ? Operand::kScalar : Operand::kBlock;
   };
   team.Run(planes * pieces, [&](int64_t task, int) {
     const int64_t begin = task % pieces * kGrain, at = task / pieces * plane + begin;
     float bufferA[kBlock], bufferB[kBlock];
     auto place = [&](Form form, const TensorDesc& t, const float* data, float (&buffer)[kBlock]) {
+      if (form == Form::kPixel) return data + (t.shape[0] == 1 ? 0 : task / pieces / perImage * plane) + begin;
       return form == Form::kFull ? data + at : form == Form::kScalar ? data : PlaneNumbers(t, data, task / pieces, op.y, buffer);
     };
     op.table->BinaryRun({place(op.aForm, op.a, a, bufferA), place(op.bForm, op.b, b, bufferB), y + at, std::min(kGrain, plane - begin), operand(op.aForm),
@@ -143,18 +162,22 @@ std::unique_ptr<Step> MakeBinary(const Problem& p, BinaryKind kind) {
     if (t.layout == Layout::kBlocked && !blocked && t.Elements() > 1) throw Declined("operands in different layouts");
   }
   if (op.residual && FormOf(p.inputs[2], op.y) != Form::kFull) throw Declined("a residual in another layout");
-  const bool flat = op.aForm != Form::kChannel && op.bForm != Form::kChannel && !strided;
+  const auto wholly = [](Form form) { return form == Form::kFull || form == Form::kScalar; };
+  const bool flat = wholly(op.aForm) && wholly(op.bForm);
   // Zero op zero is zero but for div, and so are the padding lanes then.
   const bool single = op.aForm == Form::kScalar || op.bForm == Form::kScalar;
-  const bool clears = blocked && (single || kind == BinaryKind::kDiv || !op.epilogue.zeroStaysZero);
+  const bool perPixel = op.aForm == Form::kPixel || op.bForm == Form::kPixel;
+  const bool clears = blocked && (single || perPixel || kind == BinaryKind::kDiv || !op.epilogue.zeroStaysZero);
   const int64_t count = op.y.StoredElements();
-  return MakeFunction(flat ? "vectors" : strided ? "rows" : "planes", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+  const auto bytesOf = [](Form form, const TensorDesc& t) { return form == Form::kPixel ? static_cast<size_t>(t.StoredElements()) * sizeof(float) : 0; };
+  const size_t spreadBytes = bytesOf(op.aForm, op.a) + bytesOf(op.bForm, op.b);
+  return MakeFunction(flat ? "vectors" : strided ? "rows" : "planes", [=](Team& team, const void* const* inputs, void* const* outputs, void* scratch) {
     const float *a = In(inputs, 0), *b = In(inputs, 1), *residual = op.residual ? In(inputs, 2) : nullptr;
     float* y = Out(outputs);
     if (strided) {
       RunStrided(op, team, a, b, residual, y);
     } else if (!flat) {
-      RunPlanes(op, team, a, b, residual, y);
+      RunPlanes(op, team, a, b, residual, y, static_cast<float*>(scratch));
     } else {
       const bool fullA = op.aForm == Form::kFull, fullB = op.bForm == Form::kFull;
       InPieces(team, count, [&](int64_t begin, int64_t end) {
@@ -164,7 +187,7 @@ std::unique_ptr<Step> MakeBinary(const Problem& p, BinaryKind kind) {
     }
     if (!op.epilogue.rest.empty()) InPieces(team, count, [&](int64_t begin, int64_t end) { op.epilogue.ApplyRest(y + begin, end - begin); });
     if (clears) ClearPaddingLanes(Image(op.y), y);
-  });
+  }, spreadBytes);
 }
 
 }  // namespace

@@ -110,6 +110,7 @@ function binaryLayout(inputs: readonly TensorType[]): LayoutRule {
     return (
       sameShape(shape, [n, c, h, w]) ||
       ((images === n || images === 1) && sameShape(others, [c, 1, 1])) ||
+      (shape.length === 4 && (images === n || images === 1) && sameShape(others, [1, h, w])) ||
       shape.every((size) => size === 1)
     );
   };
