@@ -318,13 +318,14 @@ struct LayoutArgs {
   ptrdiff_t ahead;  // planes that are written are asked for this many floats before
 };
 
-// Pixels of a block of 8 channels: lane l of pixel p is in[s][p * 8 + lanes[s * 8 + l]] of the source s whose lane there is not negative, 0 without one.
+// Pixels of a block of 8 channels: lane l of pixel p is in[s][p * inPixel + lanes[s * 8 + l]] of the source s whose lane there is not negative, 0 without one.
 struct PickArgs {
   const float* const* in;  // [sources]
   const int32_t* lanes;    // [sources][8]
   int sources;             // 0 .. 8
   float* out;
   int64_t pixels;
+  ptrdiff_t inPixel, outPixel;  // from a pixel to the next: 8 or more
 };
 
 // out[l] = sum over p of in[p * 8 + l] or, if there is a mean, of the squares of what that differs from mean[l].

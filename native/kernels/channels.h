@@ -1,4 +1,4 @@
-// A block of 8 channels out of channels of other blocks: parts that do not begin or end at blocks, shuffles.
+// A block of 8 channels out of channels of other blocks, of these or other pixels: parts that do not begin or end at blocks, shuffles.
 #pragma once
 
 namespace xcorr::XCORR_ISA {
@@ -14,13 +14,15 @@ inline void PickRun(const PickArgs& args) {
   int32_t lanes[8 * 8];
   for (int s = 0; s < sources; ++s) in[s] = args.in[s];
   for (int l = 0; l < sources * 8; ++l) lanes[l] = args.lanes[l];
-  float* const out = args.out;
+  float* out = args.out;
   const int64_t pixels = args.pixels;
-  for (int64_t p = 0; p < pixels; ++p) {
+  const ptrdiff_t inPixel = args.inPixel, outPixel = args.outPixel;
+  ptrdiff_t from = 0;
+  for (int64_t p = 0; p < pixels; ++p, from += inPixel, out += outPixel) {
     Vec8 y = Set<Vec8>(0.0f);
 #pragma GCC unroll 8
-    for (int s = 0; s < sources; ++s) y = Pick(Load<Vec8>(in[s] + p * 8), lanes + s * 8, y);
-    Store(y, out + p * 8);
+    for (int s = 0; s < sources; ++s) y = Pick(Load<Vec8>(in[s] + from), lanes + s * 8, y);
+    Store(y, out);
   }
 }
 
@@ -40,11 +42,11 @@ void PickChannels(const PickArgs& args) {
     int s = 0;
     while (s < args.sources && args.lanes[s * 8 + l] < 0) ++s;
     if (s == args.sources) {
-      for (int64_t p = 0; p < args.pixels; ++p) out[p * 8] = 0.0f;
+      for (int64_t p = 0; p < args.pixels; ++p) out[p * args.outPixel] = 0.0f;
       continue;
     }
     const float* in = args.in[s] + args.lanes[s * 8 + l];
-    for (int64_t p = 0; p < args.pixels; ++p) out[p * 8] = in[p * 8];
+    for (int64_t p = 0; p < args.pixels; ++p) out[p * args.outPixel] = in[p * args.inPixel];
   }
 }
 #endif

@@ -74,7 +74,43 @@ std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<Channel
       // A plan may have put what only gets longer where it is to be.
       if (whole[b] && out == in[0]) return;
       if (whole[b]) std::memcpy(out, in[0], static_cast<size_t>(pixels * kBlock) * sizeof(float));
-      else table->PickChannels({in, sources.lanes.data(), static_cast<int>(sources.blocks.size()), out, pixels});
+      else table->PickChannels({in, sources.lanes.data(), static_cast<int>(sources.blocks.size()), out, pixels, kBlock, kBlock});
+    });
+  });
+}
+
+std::unique_ptr<Step> MovePixels(const Problem& p, int64_t inStep, int64_t outStep, const std::function<PixelSource(int64_t channel, int64_t row, int64_t column)>& sourceOf) {
+  RequireFloat32(p);
+  const Image x(p.inputs[0]), y(p.outputs[0]);
+  // The pixels of a square of the input are its inputs; and each of a square of the output is made of blocks of its own.
+  std::vector<BlockSources> all;
+  for (int64_t b = 0; b < y.blocks; ++b) {
+    for (int64_t at = 0; at < outStep * outStep; ++at) {
+      all.push_back({0, b, {}, {}});
+      for (int64_t l = 0; l < std::min(kBlock, y.c - b * kBlock); ++l) {
+        const PixelSource source = sourceOf(b * kBlock + l, at / outStep, at % outStep);
+        all.back().Add(l, {source.row * inStep + source.column, source.channel});
+      }
+    }
+  }
+  const int64_t rows = x.h / inStep, columns = x.w / inStep, squares = outStep * outStep;
+  const int64_t perTask = std::max<int64_t>(1, kMovedPixels / std::max<int64_t>(1, columns * squares)), runs = (rows + perTask - 1) / perTask;
+  const KernelTable* table = p.kernels;
+  return MakeFunction("pixels", [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
+    team.Run(y.n * runs * y.blocks, [&](int64_t task, int) {
+      const int64_t n = task / y.blocks / runs, first = task / y.blocks % runs * perTask, block = task % y.blocks;
+      for (int64_t row = first; row < std::min(rows, first + perTask); ++row) {
+        for (int64_t at = 0; at < squares; ++at) {
+          const BlockSources& sources = all[static_cast<size_t>(block * squares + at)];
+          const float* in[kBlock];
+          for (size_t s = 0; s < sources.blocks.size(); ++s) {
+            const auto [pixel, channel] = sources.blocks[s];
+            in[s] = In(inputs, 0) + (((n * x.blocks + channel / kBlock) * x.h + row * inStep + pixel / inStep) * x.w + pixel % inStep) * kBlock;
+          }
+          float* out = Out(outputs) + (((n * y.blocks + block) * y.h + row * outStep + at / outStep) * y.w + at % outStep) * kBlock;
+          table->PickChannels({in, sources.lanes.data(), static_cast<int>(sources.blocks.size()), out, columns, inStep * kBlock, outStep * kBlock});
+        }
+      }
     });
   });
 }

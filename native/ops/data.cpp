@@ -220,22 +220,32 @@ std::unique_ptr<Step> Make_transpose(const Problem& p) {
 
 // A transpose of axes that the shapes do not show: (N, C, b, b, H, W) or (N, b, b, C, H, W) to (N, C, H, b, W, b).
 std::unique_ptr<Step> Make_depthToSpace(const Problem& p) {
-  RequirePlain(p);
   const int64_t b = p.attributes.Int("blockSize", 1);
   const std::vector<int64_t> &x = p.inputs[0].shape, &y = p.outputs[0].shape;
   const int64_t plane = x[2] * x[3], channels = y[1];
   const bool channelsFirst = p.attributes.Text("mode") == "CRD";
+  if (AllBlocked(p)) {
+    return MovePixels(p, 1, b, [=](int64_t c, int64_t i, int64_t j) { return PixelSource{channelsFirst ? (c * b + i) * b + j : (i * b + j) * channels + c, 0, 0}; });
+  }
+  RequirePlain(p);
   const int64_t channel = channelsFirst ? b * b * plane : plane, column = channelsFirst ? plane : channels * plane;
   return MakeGather(p, {x[0], channels, x[2], b, x[3], b}, 0, {x[1] * plane, channel, x[3], b * column, 1, column});
 }
 
 // The other way: (N, C, H, b, W, b) to (N, b, b, C, H, W) or (N, C, b, b, H, W).
 std::unique_ptr<Step> Make_spaceToDepth(const Problem& p) {
-  RequirePlain(p);
   const int64_t b = p.attributes.Int("blockSize", 1);
   const std::vector<int64_t>& x = p.inputs[0].shape;
+  const bool channelsFirst = p.attributes.Text("mode") == "CRD";
+  if (AllBlocked(p)) {
+    return MovePixels(p, b, 1, [=, channels = x[1]](int64_t c, int64_t, int64_t) {
+      const int64_t at = channelsFirst ? c % (b * b) : c / channels;
+      return PixelSource{channelsFirst ? c / (b * b) : c % channels, at / b, at % b};
+    });
+  }
+  RequirePlain(p);
   const int64_t h = x[2] / b, w = x[3] / b, row = x[3], plane = x[2] * row, image = x[1] * plane;
-  if (p.attributes.Text("mode") == "CRD") return MakeGather(p, {x[0], x[1], b, b, h, w}, 0, {image, plane, row, 1, b * row, b});
+  if (channelsFirst) return MakeGather(p, {x[0], x[1], b, b, h, w}, 0, {image, plane, row, 1, b * row, b});
   return MakeGather(p, {x[0], b, b, x[1], h, w}, 0, {image, row, 1, plane, b * row, b});
 }
 

@@ -68,7 +68,11 @@ inline XCORR_VEC_8 ScaleNormal(XCORR_VEC_8 a, XCORR_VEC_8 n) {
 // Lane l is lane lanes[l] of x; of `otherwise` its own, where lanes[l] is negative.
 inline XCORR_VEC_8 Pick(XCORR_VEC_8 x, const int32_t* lanes, XCORR_VEC_8 otherwise) {
   const __m256i from = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes));
+#if defined(__AVX512VL__)
+  return {_mm256_mask_permutexvar_ps(otherwise.v, _mm256_cmpge_epi32_mask(from, _mm256_setzero_si256()), from, x.v)};
+#else
   return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(x.v, from), otherwise.v, _mm256_castsi256_ps(from))};
+#endif
 }
 
 // Lane l of the result is lane places[l].

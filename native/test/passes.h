@@ -128,11 +128,12 @@ void TestChannelNorm(const KernelTable& table, int channels, int pixels) {
   }
 }
 
-void TestPickChannels(const KernelTable& table, int pixels, int sources) {
-  const size_t size = static_cast<size_t>(pixels) * 8;
+// Pixels `every` so many from each other on both sides.
+void TestPickChannels(const KernelTable& table, int pixels, int sources, int inEvery, int outEvery) {
+  const size_t size = static_cast<size_t>(pixels * outEvery) * 8, inPixel = static_cast<size_t>(inEvery) * 8, outPixel = static_cast<size_t>(outEvery) * 8;
   std::vector<std::vector<float>> blocks;
   std::vector<const float*> in;
-  for (int s = 0; s < sources; ++s) blocks.push_back(Fill(size));
+  for (int s = 0; s < sources; ++s) blocks.push_back(Fill(static_cast<size_t>(pixels) * inPixel));
   for (const std::vector<float>& block : blocks) in.push_back(block.data());
   // Lane l of the result comes from source l % (sources + 1), or from none.
   std::vector<int32_t> lanes(static_cast<size_t>(sources) * 8, -1);
@@ -140,10 +141,11 @@ void TestPickChannels(const KernelTable& table, int pixels, int sources) {
     if (l % (sources + 1) < sources) lanes[static_cast<size_t>(l % (sources + 1) * 8 + l)] = (l * 5 + 3) % 8;
   }
   std::vector<float> out(size + 8, kGuard);
-  table.PickChannels({in.data(), lanes.data(), sources, out.data(), pixels});
+  table.PickChannels({in.data(), lanes.data(), sources, out.data(), pixels, static_cast<ptrdiff_t>(inPixel), static_cast<ptrdiff_t>(outPixel)});
   for (size_t i = 0; i < size + 8; ++i) {
     const size_t l = i % 8, source = l % static_cast<size_t>(sources + 1);
-    const double expected = i >= size ? kGuard : source < static_cast<size_t>(sources) ? blocks[source][i - l + (l * 5 + 3) % 8] : 0;
+    const bool written = i < size && i % outPixel < 8;
+    const double expected = !written ? kGuard : source < static_cast<size_t>(sources) ? blocks[source][i / outPixel * inPixel + (l * 5 + 3) % 8] : 0;
     Expect(out[i], expected, table, "PickChannels");
   }
 }
@@ -256,7 +258,11 @@ void TestPasses(const KernelTable& table) {
   }
   for (int64_t count : {1, 7, 8, 9, 26, 63, 64, 90, 135}) TestElementwise(table, count);
   TestActivations(table);
-  for (int sources = 0; sources <= 8; ++sources) TestPickChannels(table, 3, sources);
+  for (int sources = 0; sources <= 8; ++sources) {
+    TestPickChannels(table, 3, sources, 1, 1);
+    TestPickChannels(table, 3, sources, 1, 2);
+    TestPickChannels(table, 3, sources, 3, 1);
+  }
   for (int64_t length : {1, 7, 16, 33, 600}) {
     for (int64_t runs : {1, 8, 21}) TestSoftmax(table, runs, length);
   }

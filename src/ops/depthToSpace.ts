@@ -5,7 +5,7 @@ import type { OpDef } from "../core/op.js";
 import { stridesOf } from "../core/shape.js";
 import type { Tensor } from "../core/tensor.js";
 import { moveGradient } from "./moveGradient.js";
-import { checkCount, checkRank, copyFrom, dot, firstByImage } from "./shared.js";
+import { checkCount, checkRank, copyFrom, dot, firstByImage, followsOnImages } from "./shared.js";
 
 export interface DepthToSpaceAttrs {
   readonly blockSize: number;
@@ -15,6 +15,9 @@ export interface DepthToSpaceAttrs {
 export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
   name: "depthToSpace",
   byImage: firstByImage,
+  // Of one to four channels, most of every block would be empty.
+  layout: (inputs, { blockSize: b }) =>
+    inputs[0].shape[1] > 4 * b * b ? followsOnImages(inputs) : "plain",
   sight:
     (_inputs, { blockSize }) =>
     (at) => [Math.floor(at / blockSize), Math.floor(at / blockSize)],
@@ -42,6 +45,7 @@ export const depthToSpaceOp: OpDef<DepthToSpaceAttrs> = {
 export const spaceToDepthOp: OpDef<DepthToSpaceAttrs> = {
   name: "spaceToDepth",
   byImage: firstByImage,
+  layout: followsOnImages,
   sight:
     (_inputs, { blockSize }) =>
     (at) => [at * blockSize, (at + 1) * blockSize - 1],
