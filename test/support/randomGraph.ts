@@ -346,6 +346,14 @@ export function randomGraph(seed: number, size = 14): Graph {
     const out = conv1d(both);
     return add("reshape", [out], { shape: [n, channelsOf(out), h, w] });
   };
+  /** Channels that a product makes become pixels. */
+  const pixelShuffle: Step = (x) => {
+    const [, , h, w] = x.type.shape;
+    if (h * w > 36) return undefined;
+    const wide = conv1x1(x, 4 * pick([1, 8, 9]));
+    const attrs = { blockSize: 2, mode: pick(["CRD", "CRD", "DCR"]) };
+    return add("depthToSpace", [next() < 0.5 ? (batchNorm(wide) as Value) : wide], attrs);
+  };
   /** Every pixel looks at all of them; its scores are scaled in one of the ways that models write it. */
   const attention: Step = (x) => {
     const [n, c, h, w] = x.type.shape;
@@ -371,7 +379,7 @@ export function randomGraph(seed: number, size = 14): Graph {
   };
   const steps = [
     cell,
-    ...[ownNorm, channelsLast, signals, attention],
+    ...[ownNorm, channelsLast, signals, attention, pixelShuffle],
     ...[inverted, padded, ahead, dense, halves, shared, shared, residual, branches],
     ...[conv, conv, conv, conv, batchNorm, batchNorm, activation, activation, written, pool],
     ...[pad, perChannel, combine, combine, concat, excite, attend, convTranspose, there],

@@ -11,6 +11,7 @@ import { combineAffine } from "./combineAffine.js";
 import { foldAffineAhead } from "./foldAffineAhead.js";
 import { foldBatchNorm } from "./foldBatchNorm.js";
 import { foldConstants } from "./foldConstants.js";
+import { foldDepthOrder } from "./foldDepthOrder.js";
 import { foldPad } from "./foldPad.js";
 import { fuseActivation, fuseAdd, fuseAffine, fuseScale } from "./fuse.js";
 import { joinDepthwise } from "./joinDepthwise.js";
@@ -47,6 +48,7 @@ export const passes: readonly Pass[] = [
   sinkTranspose, // after activations and norms are one node each, before anything is folded into products
   removeDead, // the transposes that it left behind
   foldBatchNorm, // before activations hide the product in front of them
+  foldDepthOrder, // after foldBatchNorm, which may be in between; before fuseAdd: what is added is in the order of the model
   foldPad,
   fuseAdd, // before fuseActivation: the sum comes first in an epilogue
   fuseActivation,
