@@ -171,9 +171,9 @@ inline void ForKind(ActivationKind kind, const F& run) {
   }
 }
 
-// The whole vectors of a run; how many numbers they are.
+// The whole vectors of a run; how many numbers they are. f: a copy, which stays in registers.
 template <ActivationKind kKind>
-inline int64_t ActivateVecs(const float* in, float* out, int64_t count, const Activation& f) {
+inline int64_t ActivateVecs(const float* in, float* out, int64_t count, Activation f) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) Store(ActivateAs<kKind>(Load<Vec>(in + i), f), out + i);
   return i;
@@ -182,13 +182,16 @@ inline int64_t ActivateVecs(const float* in, float* out, int64_t count, const Ac
 // In place, on runs of a number of floats that is a multiple of 8, `step` apart; of a prelu they are all of one block: for kernels that store first, so that the code of the rarer activations
 // stays out of their loops, which are instantiated often. Many vectors at a time: each alone takes several times as long as it has work.
 void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
-  const Activation f = activation;  // a copy, which no store can change
+  Activation f = activation;  // a copy, which no store can change
+  // The block's slopes as often as whole vectors need them.
+  float slopes[kLanes > 8 ? kLanes : 8];
+  for (int l = 0; f.slopes && l < static_cast<int>(sizeof(slopes) / sizeof(float)); ++l) slopes[l] = activation.slopes[l % 8];
+  if (f.slopes) f.slopes = slopes;
   ForKind(f.kind, [&](auto as) {
     constexpr ActivationKind kKind = decltype(as)::kind;
-    constexpr bool kWhole = kLanes > 8 && kKind != ActivationKind::kPrelu;
     for (float* run = p; runs > 0; --runs, run += step) {
       int64_t i = 0;
-      if constexpr (kWhole) i = ActivateVecs<kKind>(run, run, count, f);
+      if constexpr (kLanes > 8) i = ActivateVecs<kKind>(run, run, count, f);
       for (; i < count; i += 8) Store(ActivateAs<kKind>(Load<Vec8>(run + i), f), run + i);
     }
   });
