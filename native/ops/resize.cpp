@@ -36,8 +36,15 @@ AxisTaps TapsOf(const Problem& p, int64_t in, int64_t out, double scale) {
   const bool linear = mode == "linear", antialias = attributes.Flag("antialias"), excludes = attributes.Flag("excludeOutside");
   const double a = attributes.Number("cubicA", -0.75);
   const auto inside = [in](double x) { return std::min<int64_t>(std::max<int64_t>(static_cast<int64_t>(x), 0), in - 1); };
+  if (!(scale > 0) || !std::isfinite(scale)) throw Declined("a scale that is no positive number");
+  // An axis that stays as it is meets no weights: zero times infinity would be NaN.
+  const bool same = in == out && scale == 1;
   AxisTaps taps;
   for (int64_t o = 0; o < out; ++o, taps.EndPlace()) {
+    if (same) {
+      taps.Add(o, 1);
+      continue;
+    }
     const double at = Coordinate(attributes.Text("coordinates"), static_cast<double>(o), static_cast<double>(in), static_cast<double>(out), scale);
     if (mode == "nearest") {
       taps.Add(inside(Nearest(attributes.Text("nearest"), at)), 1);

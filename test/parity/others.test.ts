@@ -1,7 +1,7 @@
 /** Pools, transposed convolutions, products and what else runs on images, in awkward shapes. */
 import type { Tensor } from "../../src/core/tensor.js";
 import * as F from "../../src/functional.js";
-import { type Case, testParity } from "../support/parity.js";
+import { type Case, integers, testParity } from "../support/parity.js";
 
 const pool = (name: string, x: number[], run: (t: Tensor) => Tensor): Case => ({
   name: `${name} (${x})`,
@@ -73,6 +73,28 @@ const cases: Case[] = [
   pool("interpolate bilinear", [1, 10, 5, 6], (x) =>
     F.interpolate(x, { scaleFactor: 2, mode: "bilinear" }),
   ),
+  ...bothLayouts("interpolate bicubic", [1, 10, 5, 9], (x) =>
+    F.interpolate(x, { scaleFactor: 2, mode: "bicubic" }),
+  ),
+  ...bothLayouts("interpolate to less, with antialiasing", [1, 10, 9, 20], (x) =>
+    F.interpolate(x, { size: [4, 7], mode: "bilinear", antialias: true }),
+  ),
+  {
+    name: "interpolate rows alone: what is not finite stays in its column",
+    inputs: [[1, 10, 3, 9]],
+    run: (x) => F.interpolate(x, { size: [6, 9], mode: "bilinear" }),
+    exact: false,
+    fill: (shape) => {
+      const x = integers(shape, 1);
+      x.data[4] = Number.POSITIVE_INFINITY;
+      return x;
+    },
+    allNative: true,
+  },
+  ...bothLayouts("adaptiveAvgPool2d", [2, 11, 7, 8], (x) => F.adaptiveAvgPool2d(x, [3, 5])),
+  ...bothLayouts("adaptiveMaxPool2d", [2, 11, 7, 8], (x) => F.adaptiveMaxPool2d(x, [3, 5])),
+  ...bothLayouts("pixelShuffle", [2, 27, 5, 6], (x) => F.pixelShuffle(x, 3)),
+  ...bothLayouts("pixelShuffle to whole blocks", [2, 64, 3, 4], (x) => F.pixelShuffle(x, 2)),
   pool("hardswish", [1, 9, 5, 4], F.hardswish),
   pool("sigmoid", [1, 9, 5, 4], F.sigmoid),
   pool("softmax", [4, 37], (x) => F.softmax(x)),

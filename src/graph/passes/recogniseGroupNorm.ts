@@ -24,7 +24,8 @@ function match(graph: Graph, norm: Node): { x: Value; back: Node } | undefined {
   const [grouped, ...perGroup] = norm.inputs;
   const x = madeBy(grouped, "reshape")?.inputs[0];
   const back = reshapeOf(graph, norm.outputs[0]);
-  if (!x || !back || perGroup.some(({ constant }) => !constant)) return undefined;
+  if (!x || !back || perGroup.some(({ constant }) => constant?.dtype !== "float32"))
+    return undefined;
   const { shape } = x.type;
   const [images, groups] = grouped.type.shape;
   const divides = shape.length > 2 && shape[0] === images && shape[1] % groups === 0;
