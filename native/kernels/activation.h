@@ -181,7 +181,7 @@ inline int64_t ActivateVecs(const float* in, float* out, int64_t count, Activati
 
 // In place, on runs of a number of floats that is a multiple of 8, `step` apart; of a prelu they are all of one block: for kernels that store first, so that the code of the rarer activations
 // stays out of their loops, which are instantiated often. Many vectors at a time: each alone takes several times as long as it has work.
-void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
+[[gnu::noinline]] void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
   Activation f = activation;  // a copy, which no store can change
   // The block's slopes as often as whole vectors need them.
   float slopes[kLanes > 8 ? kLanes : 8];
