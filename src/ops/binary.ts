@@ -100,7 +100,7 @@ function forEachPair(
   });
 }
 
-/** Blocked kernels take a full image, one value per channel, or a scalar as the other side. */
+/** Blocked kernels take a full image, one value per channel or per pixel, or a scalar as the other side. */
 function binaryLayout(inputs: readonly TensorType[]): LayoutRule {
   const images = inputs.filter(isImage);
   if (images.length === 0 || inputs.some((t) => t.dtype !== "float32")) return "plain";
