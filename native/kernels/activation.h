@@ -184,9 +184,12 @@ inline int64_t ActivateVecs(const float* in, float* out, int64_t count, Activati
 [[gnu::noinline]] void ActivateRuns(float* p, int64_t runs, ptrdiff_t step, int64_t count, const Activation& activation) {
   Activation f = activation;  // a copy, which no store can change
   // The block's slopes as often as whole vectors need them.
-  float slopes[kLanes > 8 ? kLanes : 8];
-  for (int l = 0; f.slopes && l < static_cast<int>(sizeof(slopes) / sizeof(float)); ++l) slopes[l] = activation.slopes[l % 8];
-  if (f.slopes) f.slopes = slopes;
+  constexpr int kSlopes = kLanes > 8 ? kLanes : 8;
+  float slopes[kSlopes];
+  if (f.slopes) {
+    for (int l = 0; l < kSlopes; ++l) slopes[l] = activation.slopes[l % 8];
+    f.slopes = slopes;
+  }
   ForKind(f.kind, [&](auto as) {
     constexpr ActivationKind kKind = decltype(as)::kind;
     for (float* run = p; runs > 0; --runs, run += step) {

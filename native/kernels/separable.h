@@ -5,51 +5,38 @@
 namespace xcorr::XCORR_ISA {
 namespace {
 
-template <bool kMaximum, typename V>
-[[gnu::always_inline]] inline V First(V x, float weight) {
-  return kMaximum ? x : Mul(x, Set<V>(weight));
-}
-template <bool kMaximum, typename V>
-[[gnu::always_inline]] inline V Take(V sum, V x, float weight) {
-  return kMaximum ? MaxOrNaN(sum, x) : MulAdd(x, Set<V>(weight), sum);
-}
+// A number is a vector of one lane.
+inline float Mul(float a, float b) { return a * b; }
+inline float MulAdd(float a, float b, float c) { return a * b + c; }
+inline float MaxOrNaN(float a, float b) { return a > b || a != a ? a : b; }
+inline void Store(float a, float* p) { *p = a; }
+template <>
+inline float Load<float>(const float* p) { return *p; }
+template <>
+inline float Set<float>(float x) { return x; }
 
-// Pixels of 8 numbers. kTaps: of every pixel, 1, 2 or 4; 0: as many as args.begin says.
-template <int kTaps, bool kMaximum>
-void BlockColumns(const SeparableColumnsArgs& args) {
-  float* out = args.out;
-  for (int64_t x = 0; x < args.pixels; ++x, out += 8) {
-    const int64_t begin = kTaps > 0 ? x * kTaps : args.begin[x], count = kTaps > 0 ? kTaps : args.begin[x + 1] - begin;
-    const int64_t* const places = args.places + begin;
-    const float* const weights = args.weights + begin;
-    const auto at = [&](int64_t t) { return Load<Vec8>(args.in + places[t] * 8); };
-    Vec8 sum = kTaps == 1 ? at(0) : First<kMaximum>(at(0), weights[0]);
+// The sum of `count` numbers, or vectors of them, at(t) times weights[t]; or their maximum.
+template <bool kMaximum, typename At>
+[[gnu::always_inline]] inline auto Combined(int64_t count, const float* weights, const At& at) {
+  using V = decltype(at(0));
+  V sum = kMaximum ? at(0) : Mul(at(0), Set<V>(weights[0]));
 #pragma GCC unroll 4
-    for (int64_t t = 1; t < count; ++t) sum = Take<kMaximum>(sum, at(t), weights[t]);
-    Store(sum, out);
-  }
+  for (int64_t t = 1; t < count; ++t) sum = kMaximum ? MaxOrNaN(sum, at(t)) : MulAdd(at(t), Set<V>(weights[t]), sum);
+  return sum;
 }
 
-// Pixels of one number.
-template <int kTaps, bool kMaximum>
-void PlainColumns(const SeparableColumnsArgs& args) {
+// V: a pixel's numbers. kTaps: of every pixel, 1, 2 or 4; 0: as many as args.begin says. One has no weight.
+template <typename V, int kTaps, bool kMaximum>
+void Columns(const SeparableColumnsArgs& args) {
+  constexpr int64_t kUnit = sizeof(V) / sizeof(float);
   for (int64_t x = 0; x < args.pixels; ++x) {
     const int64_t begin = kTaps > 0 ? x * kTaps : args.begin[x], count = kTaps > 0 ? kTaps : args.begin[x + 1] - begin;
     const int64_t* const places = args.places + begin;
-    const float* const weights = args.weights + begin;
-    float sum = args.in[places[0]];
-    if (kTaps != 1 && !kMaximum) sum *= weights[0];
-#pragma GCC unroll 4
-    for (int64_t t = 1; t < count; ++t) {
-      const float next = args.in[places[t]];
-      if (kMaximum) sum = sum > next || sum != sum ? sum : next;
-      else sum += next * weights[t];
-    }
-    args.out[x] = sum;
+    Store(Combined<kMaximum || kTaps == 1>(count, args.weights + begin, [&](int64_t t) { return Load<V>(args.in + places[t] * kUnit); }), args.out + x * kUnit);
   }
 }
 
-// The same 8 at a time.
+// Pixels of one number, 8 at a time.
 template <int kTaps>
 void PlainGroups(const SeparableColumnsArgs& args) {
   const int32_t* lanes = args.lanes;
@@ -71,7 +58,7 @@ void ColumnsOf(const SeparableColumnsArgs& args) {
   if constexpr (kTaps > 0) {
     if (args.firsts) return PlainGroups<kTaps>(args);
   }
-  args.unit == 8 ? BlockColumns<kTaps, kMaximum>(args) : PlainColumns<kTaps, kMaximum>(args);
+  args.unit == 8 ? Columns<Vec8, kTaps, kMaximum>(args) : Columns<float, kTaps, kMaximum>(args);
 }
 
 void SeparableColumns(const SeparableColumnsArgs& args) {
@@ -85,24 +72,13 @@ void SeparableColumns(const SeparableColumnsArgs& args) {
 template <int kTaps, bool kMaximum = false>
 void RowsOf(const SeparableRowsArgs& args) {
   const int64_t count = kTaps > 0 ? kTaps : args.taps;
-  const auto sum = [&](auto of, int64_t i) {
+  const auto store = [&](auto of, int64_t i) {
     using V = decltype(of);
-    V sum = First<kMaximum>(Load<V>(args.rows[0] + i), args.weights[0]);
-#pragma GCC unroll 4
-    for (int64_t t = 1; t < count; ++t) sum = Take<kMaximum>(sum, Load<V>(args.rows[t] + i), args.weights[t]);
-    return sum;
+    Store(Combined<kMaximum>(count, args.weights, [&](int64_t t) { return Load<V>(args.rows[t] + i); }), args.out + i);
   };
   int64_t i = 0;
-  for (; i + kLanes <= args.floats; i += kLanes) Store(sum(Vec(), i), args.out + i);
-  for (; i < args.floats; ++i) {
-    float last = kMaximum ? args.rows[0][i] : args.rows[0][i] * args.weights[0];
-    for (int64_t t = 1; t < count; ++t) {
-      const float next = args.rows[t][i];
-      if (kMaximum) last = last > next || last != last ? last : next;
-      else last += next * args.weights[t];
-    }
-    args.out[i] = last;
-  }
+  for (; i + kLanes <= args.floats; i += kLanes) store(Vec(), i);
+  for (; i < args.floats; ++i) store(0.0f, i);
 }
 
 void SeparableRows(const SeparableRowsArgs& args) {

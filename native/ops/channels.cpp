@@ -39,6 +39,14 @@ struct BlockSources {
   }
 };
 
+// Block `block` of an output of so many channels: sourceOf(channel) says where each comes from.
+template <typename F>
+BlockSources SourcesOf(size_t output, int64_t block, int64_t channels, const F& sourceOf) {
+  BlockSources sources = {output, block, {}, {}};
+  for (int64_t l = 0; l < std::min(kBlock, channels - block * kBlock); ++l) sources.Add(l, sourceOf(block * kBlock + l));
+  return sources;
+}
+
 }  // namespace
 
 std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<ChannelSource(size_t output, int64_t channel)>& sourceOf) {
@@ -48,8 +56,7 @@ std::unique_ptr<Step> MoveChannels(const Problem& p, const std::function<Channel
   for (size_t o = 0; o < p.outputs.size(); ++o) {
     const int64_t channels = p.outputs[o].shape[1];
     for (int64_t b = 0; b < Blocks(channels); ++b) {
-      all.push_back({o, b, {}, {}});
-      for (int64_t l = 0; l < std::min(kBlock, channels - b * kBlock); ++l) all.back().Add(l, sourceOf(o, b * kBlock + l));
+      all.push_back(SourcesOf(o, b, channels, [&](int64_t c) { return sourceOf(o, c); }));
       whole.push_back(all.back().whole(p));
     }
   }
@@ -86,11 +93,10 @@ std::unique_ptr<Step> MovePixels(const Problem& p, int64_t inStep, int64_t outSt
   std::vector<BlockSources> all;
   for (int64_t b = 0; b < y.blocks; ++b) {
     for (int64_t at = 0; at < outStep * outStep; ++at) {
-      all.push_back({0, b, {}, {}});
-      for (int64_t l = 0; l < std::min(kBlock, y.c - b * kBlock); ++l) {
-        const PixelSource source = sourceOf(b * kBlock + l, at / outStep, at % outStep);
-        all.back().Add(l, {source.row * inStep + source.column, source.channel});
-      }
+      all.push_back(SourcesOf(0, b, y.c, [&](int64_t c) {
+        const PixelSource source = sourceOf(c, at / outStep, at % outStep);
+        return ChannelSource{source.row * inStep + source.column, source.channel};
+      }));
     }
   }
   const int64_t rows = x.h / inStep, columns = x.w / inStep, squares = outStep * outStep;

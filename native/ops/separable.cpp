@@ -17,6 +17,7 @@ struct Groups {
   std::vector<int32_t> lanes;
   std::vector<float> weights;
 
+  Groups() = default;
   Groups(const AxisTaps& taps, int64_t in, int64_t out) {
     const size_t count = static_cast<size_t>(taps.most), perGroup = count * kBlock;
     if (!taps.same || in < kBlock || out < kBlock) return;
@@ -84,7 +85,7 @@ std::unique_ptr<Step> MakeSeparable(const Problem& p, const char* algorithm, con
   const Epilogue epilogue(p.attributes);
   const bool activates = epilogue.fused.kind != ActivationKind::kNone || epilogue.fused.affine, clears = blocked && !epilogue.zeroStaysZero;
   const KernelTable* table = p.kernels;
-  const Groups groups(columns, x.shape[rank - 1], width);
+  const Groups groups = blocked || maximum ? Groups() : Groups(columns, x.shape[rank - 1], width);
   return MakeFunction(algorithm, [=](Team& team, const void* const* inputs, void* const* outputs, void*) {
     SeparableColumnsArgs wide = {};
     wide.pixels = width;
@@ -94,7 +95,7 @@ std::unique_ptr<Step> MakeSeparable(const Problem& p, const char* algorithm, con
     wide.places = columns.places.data();
     wide.weights = columns.weights.data();
     wide.maximum = maximum;
-    if (!blocked && !maximum && !groups.firsts.empty()) {
+    if (!groups.firsts.empty()) {
       wide.firsts = groups.firsts.data();
       wide.lanes = groups.lanes.data();
       wide.laneWeights = groups.weights.data();

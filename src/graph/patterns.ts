@@ -12,7 +12,7 @@ export const madeBy = (v: Value | undefined, name: string): Node | undefined =>
   v?.producer?.op.name === name && !("activation" in v.producer.attrs) ? v.producer : undefined;
 
 /** What alone reads a value and the constant, if it is this operation (mul or add) with a constant of a shape, ones before it left out or not. */
-export function affineReader(
+function affineReader(
   graph: Graph,
   v: Value,
   name: string,
@@ -24,4 +24,21 @@ export function affineReader(
   if (constant?.size !== sizeOf(shape) || !sameShape(reader.outputs[0].type.shape, v.type.shape))
     return;
   return sameShape(constant.shape.slice(-shape.length), shape) ? [reader, constant] : undefined;
+}
+
+/** The scale and the bias, constants of a shape, that alone follow a node, each there or not; and the last of these nodes. */
+export function affineBehind(
+  graph: Graph,
+  node: Node,
+  shape: readonly number[],
+): { last: Node; scale?: Tensor; bias?: Tensor } {
+  let last = node;
+  const next = (name: string): Tensor | undefined => {
+    const [reader, constant] = affineReader(graph, last.outputs[0], name, shape) ?? [];
+    if (reader) last = reader;
+    return constant;
+  };
+  const scale = next("mul");
+  const bias = next("add");
+  return { last, scale, bias };
 }

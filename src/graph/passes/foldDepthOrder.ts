@@ -5,6 +5,7 @@
  *
  * Only when weights are constants, nothing else reads the result in between, and the image that is made has enough channels to be in blocks.
  */
+import { elementsOf } from "../../core/stored.js";
 import { Tensor } from "../../core/tensor.js";
 import { type DepthToSpaceAttrs, depthToSpaceOp } from "../../ops/depthToSpace.js";
 import type { Graph, Node, Value } from "../graph.js";
@@ -20,7 +21,7 @@ function productOf(graph: Graph, x: Value): Node | undefined {
 
 /** The parts of a tensor along its first axis, in this order. */
 function inOrder(t: Tensor, order: readonly number[]): Tensor {
-  const from = t.data as Float32Array;
+  const from = elementsOf(t) as Float32Array;
   const size = t.size / order.length;
   const to = new Float32Array(t.size);
   order.forEach((o, i) => {

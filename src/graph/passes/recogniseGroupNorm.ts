@@ -6,11 +6,11 @@
  * So exporters wrote it before ONNX had GroupNormalization. Scale and bias are constants, or not there.
  */
 
-import { sameShape, sizeOf } from "../../core/shape.js";
+import { sameShape } from "../../core/shape.js";
 import { Tensor } from "../../core/tensor.js";
 import { groupNormOp, type InstanceNormAttrs } from "../../ops/norm.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { affineReader, madeBy } from "../patterns.js";
+import { affineBehind, madeBy } from "../patterns.js";
 
 /** What alone reads a value, if it is a reshape. */
 function reshapeOf(graph: Graph, v: Value): Node | undefined {
@@ -43,14 +43,9 @@ export const recogniseGroupNorm = {
       const [scales, biases] = node.inputs.slice(1).map(({ constant }) => constant as Tensor);
       const groups = scales.size;
       const beside = [channels, ...found.x.type.shape.slice(2).fill(1)];
-      let last = found.back;
-      const next = (name: string, otherwise: number): ArrayLike<number> => {
-        const [reader, constant] = affineReader(graph, last.outputs[0], name, beside) ?? [];
-        if (reader) last = reader;
-        return (constant?.data as Float32Array) ?? new Float32Array(sizeOf(beside)).fill(otherwise);
-      };
-      const factors = next("mul", 1);
-      const shifts = next("add", 0);
+      const behind = affineBehind(graph, found.back, beside);
+      const factors = behind.scale ?? Tensor.ones(beside);
+      const shifts = behind.bias ?? Tensor.zeros(beside);
       const perChannel = (of: (channel: number, group: number) => number): Tensor =>
         new Tensor(
           Float32Array.from({ length: channels }, (_, c) =>
@@ -58,12 +53,12 @@ export const recogniseGroupNorm = {
           ),
           [channels],
         );
-      const [s, b] = [scales, biases].map(({ data }) => data as Float32Array);
-      const scale = perChannel((c, g) => s[g] * factors[c]);
-      const bias = perChannel((c, g) => b[g] * factors[c] + shifts[c]);
+      const [s, b, f, m] = [scales, biases, factors, shifts].map((t) => t.data as Float32Array);
+      const scale = perChannel((c, g) => s[g] * f[c]);
+      const bias = perChannel((c, g) => b[g] * f[c] + m[c]);
       const { eps } = node.attrs as InstanceNormAttrs;
       graph.replace(
-        last,
+        behind.last,
         groupNormOp,
         [
           found.x,

@@ -12,7 +12,7 @@ import { Tensor } from "../../core/tensor.js";
 import { channelNormOp, layerNormOp } from "../../ops/norm.js";
 import type { ReduceAttrs } from "../../ops/reduce.js";
 import type { Graph, Node, Value } from "../graph.js";
-import { affineReader, madeBy, scalarOf } from "../patterns.js";
+import { affineBehind, madeBy, scalarOf } from "../patterns.js";
 
 /** The input of a mean and the axes that it is taken over, if they stay as axes of size 1. */
 function meanOf(v: Value): { x: Value; axes: readonly number[] } | undefined {
@@ -94,14 +94,11 @@ export const recogniseLayerNorm = {
       const found = match(node);
       const norm = found && normOver(found.axes, found.x.type.shape, found.eps);
       if (!norm) continue;
-      let last = node;
-      const next = (name: string): Tensor | undefined => {
-        const [reader, constant] = affineReader(graph, last.outputs[0], name, norm.beside) ?? [];
-        if (reader) last = reader;
-        return constant?.reshape(norm.parameters);
-      };
-      const scale = next("mul") ?? Tensor.ones(norm.parameters);
-      const bias = next("add") ?? (norm.needsBias ? Tensor.zeros(norm.parameters) : undefined);
+      const { last, ...behind } = affineBehind(graph, node, norm.beside);
+      const scale = behind.scale?.reshape(norm.parameters) ?? Tensor.ones(norm.parameters);
+      const bias =
+        behind.bias?.reshape(norm.parameters) ??
+        (norm.needsBias ? Tensor.zeros(norm.parameters) : undefined);
       const inputs = [found.x, graph.constant(scale, `${node.name}.scale`)];
       if (bias) inputs.push(graph.constant(bias, `${node.name}.bias`));
       graph.replace(last, norm.op, inputs, norm.attrs);
