@@ -24,15 +24,17 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
   constexpr bool kHeld = kKernel == 3;
   // Few outputs are open: what a row gives is added up apart, so that it need not wait for the row before.
   constexpr bool kApart = kStride == 2 && (kKernel == 3 || kLanes <= 8);
-  constexpr Int<1> kChecked;
-  constexpr Int<0> kUnchecked;
+  // Whether rows are in the image.
+  constexpr int kYes = 1, kNo = 0, kPerhaps = -1;
   const int64_t first = x * kStride - args.left, top = args.begin * kStride - args.top, pixels = args.pixels, width = args.width, height = args.height;
   const int64_t written = pixels - x < Columns::kOutputs ? pixels - x : Columns::kOutputs;
   const Columns columns(first, width, args.dilation);
   const StripResults results = {args.out, pixels, args.end - args.begin, args.outRow, args.outPlane, args.planes, args.whole};
   const V low = Set<V>(args.low), high = Set<V>(args.high);
   // Copies, which no store can change.
-  const int64_t begin = args.begin, stop = args.end, ahead = results.Ahead(), inRow = args.inRow, outRow = args.outRow;
+  const int64_t begin = args.begin, stop = args.end, ahead = results.Ahead(), inRow = args.inRow, inPlane = args.inPlane, outRow = args.outRow;
+  // The second cache is asked for the same place of the next plane, or of one of the next small ones.
+  const ptrdiff_t inAhead = inPlane > 2048 ? inPlane : 2048;
   for (int64_t p = firstPlane; p < firstPlane + planes; ++p) {
     const float* data = args.data + p * (1 + kTaps);
     const V bias = Set<V>(data[0]);
@@ -43,75 +45,57 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       if constexpr (kHeld) return held[i * kKernel + j];
       else return Set<V>(data[1 + i * kKernel + j]);
     };
-    int64_t row = top;
-    const float* in = args.in + p * args.inPlane + row * inRow + first;
+    // Output y is complete after row y * kStride + kKernel - 1 - args.top; the first ones that rows belong to are not asked for.
+    int64_t y = begin + 1 - kOpen, row = top + 1 - kStride;
+    const float* in = args.in + p * inPlane + row * inRow + first;
     float* out = args.out + p * args.outPlane + x;
     const float* end = results.End<kWidth>(p, x);
+    // Of outputs y, y + 1, ...
     V acc[kOpen];
 #pragma GCC unroll 8
     for (int o = 0; o < kOpen; ++o) acc[o] = bias;
-    const auto take = [&](auto checked, auto kernelRow, auto place) __attribute__((always_inline)) {
-      if (!decltype(checked)::value || (row >= 0 && row < height)) {
-        // Output o of those that are open is in acc[(o + place) % kOpen], and takes row kRow - o * kStride of the kernel.
+    const auto take = [&](auto kernelRow, int inside) __attribute__((always_inline)) {
+      if (inside == kYes || (inside == kPerhaps && row >= 0 && row < height)) {
         V sums[kOpen];
         columns.ForColumns(in, [&](auto column, V x) __attribute__((always_inline)) {
           constexpr int j = decltype(column)::value;
 #pragma GCC unroll 8
           for (int o = 0; o < kOpen; ++o) {
-            const int i = decltype(kernelRow)::value - o * kStride, at = (o + decltype(place)::value) % kOpen;
-            if (i < 0 || i >= kKernel) continue;
-            if (!kApart) acc[at] = MulAdd(x, weight(i, j), acc[at]);
+            const int i = decltype(kernelRow)::value - o * kStride;
+            if (i < 0) continue;
+            if (!kApart || i == 0) acc[o] = MulAdd(x, weight(i, j), acc[o]);
             else sums[o] = j == 0 ? Mul(x, weight(i, j)) : MulAdd(x, weight(i, j), sums[o]);
           }
         });
 #pragma GCC unroll 8
         for (int o = 0; kApart && o < kOpen; ++o) {
-          const int i = decltype(kernelRow)::value - o * kStride, at = (o + decltype(place)::value) % kOpen;
-          if (i >= 0 && i < kKernel) acc[at] = Add(acc[at], sums[o]);
+          if (decltype(kernelRow)::value > o * kStride) acc[o] = Add(acc[o], sums[o]);
         }
       }
+#pragma GCC unroll 2
+      for (int at = 0; at < kWidth * kStride; at += 16) __builtin_prefetch(in + inAhead + at, 0, 2);
       ++row;
       in += inRow;
     };
-    const auto complete = [&](auto place) __attribute__((always_inline)) {
-      V& done = acc[decltype(place)::value];
-      const V result = Columns::Result(Min(high, Max(low, done)));
-      StoreStrip(result, out, end, written);
-      __builtin_prefetch(out + ahead, 1);
-      out += outRow;
-      done = bias;
-    };
-    const auto rotate = [&]() __attribute__((always_inline)) {
+    const auto next = [&](int insideFirst, int inside) __attribute__((always_inline)) {
+      if constexpr (kStride == 2) take(Int<kKernel - 2>(), insideFirst);
+      take(Int<kKernel - 1>(), inside);
       const V done = acc[0];
 #pragma GCC unroll 8
       for (int o = 0; o + 1 < kOpen; ++o) acc[o] = acc[o + 1];
-      acc[kOpen - 1] = done;
-    };
-    // The first rows complete outputs that are not asked for.
-    int64_t y = begin + 1 - kOpen;
-    for (; y < begin; ++y) {
-      take(kChecked, Int<kKernel - 1>(), Int<0>());
-      acc[0] = bias;
-      rotate();
-      if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
-    }
-    const auto edge = [&]() __attribute__((always_inline)) {
-      take(kChecked, Int<kKernel - 1>(), Int<0>());
-      complete(Int<0>());
-      rotate();
-      if constexpr (kStride == 2) take(kChecked, Int<kKernel - 2>(), Int<0>());
+      acc[kOpen - 1] = bias;
       ++y;
+      return done;
     };
-    while (y < stop && row < 0) edge();
-    while (y + kOpen <= stop && row + kOpen * kStride <= height) {
-      ForEach<0, kOpen>([&](auto place) __attribute__((always_inline)) {
-        take(kUnchecked, Int<kKernel - 1>(), place);
-        complete(place);
-        if constexpr (kStride == 2) take(kUnchecked, Int<kKernel - 2>(), Int<decltype(place)::value + 1>());
-      });
-      y += kOpen;
-    }
-    while (y < stop) edge();
+    const auto write = [&](V done) __attribute__((always_inline)) {
+      StoreStrip(Columns::Result(Min(high, Max(low, done))), out, end, written);
+      __builtin_prefetch(out + ahead, 1);
+      out += outRow;
+    };
+    while (y < begin) next(kPerhaps, kPerhaps);
+    while (y < stop && row < 0) write(next(kPerhaps, kPerhaps));
+    while (y < stop && row + kStride <= height) write(next(kYes, kYes));
+    while (y < stop) write(next(kPerhaps, kNo));
   }
 }
 

@@ -59,17 +59,15 @@ class StripColumns {
       if constexpr (kStride == 1) {
         f(column, Pixels<j>(row));
       } else {
-        if constexpr (kMoves && j == 0) Deinterleave(Pixels<0>(row), Pixels<1>(row), even, odd);
-        if constexpr (!kMoves && j % 2 == 0) Split(Pixels<j>(row), Pixels<j + 1>(row), even, odd);
-        if constexpr (kMoves && j >= 2) f(column, Shift<j / 2>(j % 2 ? odd : even, j % 2 ? odd : even));
+        if constexpr (j % 2 == 0 && !(kMoves && j > 0)) Split(Pixels<j>(row), Pixels<j + 1>(row), even, odd);
+        if constexpr (kMoves && j >= 2) f(column, MoveSplit<j / 2>(j % 2 ? odd : even));
         else f(column, j % 2 ? odd : even);
       }
     });
   }
   // Outputs as they lie in memory, of sums in the order of what the columns read.
   static V Result(V sums) {
-    if constexpr (kStride == 2 && !kMoves) return Ordered(sums);
-    else return sums;
+    return kStride == 2 ? Ordered(sums) : sums;
   }
 
  private:
@@ -116,7 +114,8 @@ struct StripResults {
 
 template <typename V>
 [[gnu::always_inline]] inline void StoreStrip(V results, float* out, const float* end, int64_t written) {
-  if (out + sizeof(V) / sizeof(float) <= end) Store(results, out);
+  // AVX-512 stores the first lanes as fast as all.
+  if (kLanes <= 8 && out + sizeof(V) / sizeof(float) <= end) Store(results, out);
   else StoreFirst(results, out, written);
 }
 

@@ -52,10 +52,7 @@ struct Mask<Vec> {
   __mmask16 v;
 };
 template <>
-inline Mask<Vec> MakeMask<Vec>(int64_t begin, int64_t end) {
-  const auto before = [](int64_t lane) { return lane <= 0 ? 0u : lane >= 16 ? 0xffffu : (1u << lane) - 1; };
-  return {static_cast<__mmask16>(before(end) & ~before(begin))};
-}
+inline Mask<Vec> MakeMask<Vec>(int64_t begin, int64_t end) { return {static_cast<__mmask16>(BitsOfLanes(16, begin, end))}; }
 inline Vec LoadMasked(const float* p, Mask<Vec> mask) { return {_mm512_maskz_loadu_ps(mask.v, p)}; }
 template <int n>
 inline Vec Shift(Vec a, Vec b) { return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(b.v), _mm512_castps_si512(a.v), n))}; }
@@ -64,8 +61,17 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
   even.v = _mm512_permutex2var_ps(a.v, evens, b.v);
   odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(evens, _mm512_set1_epi32(1)), b.v);
 }
-inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
-inline Vec Ordered(Vec a) { return a; }
+// The lanes' order is that of avx_8lanes.h.
+inline void Split(Vec a, Vec b, Vec& even, Vec& odd) {
+  even.v = _mm512_shuffle_ps(a.v, b.v, 0x88);
+  odd.v = _mm512_shuffle_ps(a.v, b.v, 0xdd);
+}
+inline Vec Ordered(Vec a) { return {_mm512_castpd_ps(_mm512_permutexvar_pd(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_castps_pd(a.v)))}; }
+template <int n>
+inline Vec MoveSplit(Vec a) {
+  static constexpr SplitPlaces<16, n> kPlaces;
+  return Permute(a, kPlaces.places);
+}
 // The two 8-blocks that a Vec holds.
 inline Vec8 LowHalf(Vec a) { return {_mm512_castps512_ps256(a.v)}; }
 inline Vec8 HighHalf(Vec a) { return {_mm512_extractf32x8_ps(a.v, 1)}; }

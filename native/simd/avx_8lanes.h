@@ -80,34 +80,59 @@ inline XCORR_VEC_8 Permute(XCORR_VEC_8 a, const int32_t* places) {
   return {_mm256_permutevar8x32_ps(a.v, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(places)))};
 }
 
-// The lanes before `count`; the others are those of `otherwise`, and their memory is not touched.
+#if !defined(__AVX512VL__)
 inline __m256i LanesBefore(int64_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+#endif
+// The lanes before `count`; the others are those of `otherwise`, and their memory is not touched.
 inline XCORR_VEC_8 LoadFirst(const float* p, int64_t count, XCORR_VEC_8 otherwise) {
+#if defined(__AVX512VL__)
+  return {_mm256_mask_loadu_ps(otherwise.v, static_cast<__mmask8>((1u << count) - 1), p)};
+#else
   const __m256i first = LanesBefore(count);
   return {_mm256_blendv_ps(otherwise.v, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first))};
+#endif
 }
 inline void StoreFirst(XCORR_VEC_8 a, float* p, int64_t count) {
+#if defined(__AVX512VL__)
+  _mm256_mask_storeu_ps(p, static_cast<__mmask8>((1u << count) - 1), a.v);
+#else
   if (count < 4) return _mm256_maskstore_ps(p, LanesBefore(count), a.v);
   // Two halves that overlap: a masked store takes AMD's processors some 20 cycles.
   const __m256i last = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int32_t>(count) - 4), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   _mm_storeu_ps(p, _mm256_castps256_ps128(a.v));
   _mm_storeu_ps(p + count - 4, _mm256_castps256_ps128(_mm256_permutevar8x32_ps(a.v, last)));
+#endif
 }
 
 // The lanes begin .. end - 1; the others are 0, and their memory is not touched.
 template <typename V>
 struct Mask;
+template <typename V>
+Mask<V> MakeMask(int64_t begin, int64_t end);
+#if defined(__AVX512VL__)
+template <>
+struct Mask<XCORR_VEC_8> {
+  __mmask8 v;
+};
+// Bits begin .. end - 1 of so many.
+inline uint32_t BitsOfLanes(int64_t lanes, int64_t begin, int64_t end) {
+  const auto before = [&](int64_t lane) { return (1u << (lane < 0 ? 0 : lane > lanes ? lanes : lane)) - 1; };
+  return before(end) & ~before(begin);
+}
+template <>
+inline Mask<XCORR_VEC_8> MakeMask<XCORR_VEC_8>(int64_t begin, int64_t end) { return {static_cast<__mmask8>(BitsOfLanes(8, begin, end))}; }
+inline XCORR_VEC_8 LoadMasked(const float* p, Mask<XCORR_VEC_8> mask) { return {_mm256_maskz_loadu_ps(mask.v, p)}; }
+#else
 template <>
 struct Mask<XCORR_VEC_8> {
   __m256i v;
 };
-template <typename V>
-Mask<V> MakeMask(int64_t begin, int64_t end);
 template <>
 inline Mask<XCORR_VEC_8> MakeMask<XCORR_VEC_8>(int64_t begin, int64_t end) { return {_mm256_andnot_si256(LanesBefore(begin), LanesBefore(end))}; }
 inline XCORR_VEC_8 LoadMasked(const float* p, Mask<XCORR_VEC_8> mask) { return {_mm256_maskload_ps(p, mask.v)}; }
+#endif
 
 // Lane n of a and those after it, then the first n of b.
 template <int n>
@@ -125,12 +150,28 @@ inline void Deinterleave(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8& even, XCORR_
   odd.v = _mm256_shuffle_ps(left, right, 0xdd);
 }
 
-// As Deinterleave, without the steps that bring lanes across the halves; Ordered makes up for that.
+// As Deinterleave, without the steps that bring lanes across quarters of 4; Ordered makes up for that. The lane of pixel p, and the pixel of lane l:
+constexpr int SplitLane(int lanes, int p) { return p % (lanes / 2) / 2 * 4 + p / (lanes / 2) * 2 + p % 2; }
+constexpr int SplitPixel(int lanes, int l) { return l / 4 * 2 + l % 4 / 2 * (lanes / 2) + l % 2; }
 inline void Split(XCORR_VEC_8 a, XCORR_VEC_8 b, XCORR_VEC_8& even, XCORR_VEC_8& odd) {
   even.v = _mm256_shuffle_ps(a.v, b.v, 0x88);
   odd.v = _mm256_shuffle_ps(a.v, b.v, 0xdd);
 }
 inline XCORR_VEC_8 Ordered(XCORR_VEC_8 a) { return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a.v), 0xd8))}; }
+
+// From which lane each takes its number when the pixels of such a vector move down by n; the last ones come from anywhere.
+template <int kCount, int n>
+struct SplitPlaces {
+  int32_t places[kCount] = {};
+  constexpr SplitPlaces() {
+    for (int l = 0; l < kCount; ++l) places[l] = SplitLane(kCount, (SplitPixel(kCount, l) + n) % kCount);
+  }
+};
+template <int n>
+inline XCORR_VEC_8 MoveSplit(XCORR_VEC_8 a) {
+  static constexpr SplitPlaces<8, n> kPlaces;
+  return Permute(a, kPlaces.places);
+}
 
 // Lane l of row r becomes lane r of row l. Inline, or the rows would go through memory.
 [[gnu::always_inline]] inline void Transpose(XCORR_VEC_8 (&r)[8]) {

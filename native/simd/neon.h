@@ -50,6 +50,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
 }
 inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
 inline Vec Ordered(Vec a) { return a; }
+template <int n>
+inline Vec MoveSplit(Vec a) { return Shift<n>(a, a); }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) {
   const float32x4x2_t ab = vtrnq_f32(a.v, b.v), cd = vtrnq_f32(c.v, d.v);

@@ -60,6 +60,8 @@ inline void Deinterleave(Vec a, Vec b, Vec& even, Vec& odd) {
 }
 inline void Split(Vec a, Vec b, Vec& even, Vec& odd) { Deinterleave(a, b, even, odd); }
 inline Vec Ordered(Vec a) { return a; }
+template <int n>
+inline Vec MoveSplit(Vec a) { return Shift<n>(a, a); }
 
 inline void Transpose(Vec& a, Vec& b, Vec& c, Vec& d) { _MM_TRANSPOSE4_PS(a.v, b.v, c.v, d.v); }
 
