@@ -126,7 +126,7 @@ class Tiles : public ConvStep, public ConvByParts {
 
   // Where rows would fill less than three quarters of their tiles, tiles take pixels from any row: the list of where each pixel lies.
   void ListPixels() {
-    if (unit_ != kBlock || kind_ == Kind::kPointwise || FillsTiles(conv_.table, out_.w)) return;
+    if (unitChannels_ != kBlock || kind_ == Kind::kPointwise || FillsTiles(conv_.table, out_.w)) return;
     for (int64_t y = 0; y < out_.h; ++y) {
       for (int64_t x = 0; x < out_.w; ++x) {
         inAt_.push_back(y * conv_.stride[0] * shape_.row + x * conv_.stride[1] * shape_.pixel);
@@ -254,14 +254,18 @@ class Tiles : public ConvStep, public ConvByParts {
 
   static Copy CopyOf(Kind kind) { return kind == Kind::kStem ? Copy::kNone : kind == Kind::kPointwise ? Copy::kPicked : Copy::kPadded; }
 
-  bool inPlace() const { return kind_ == Kind::kStem && !conv_.padding.any() && in_.c * in_.plane() * 4 <= kNearBytes; }
+  // Nothing is gained where all of the image is in the first cache, or where each row is read once for all panels of a run.
+  bool inPlace() const { return kind_ == Kind::kStem && !conv_.padding.any() && (in_.c * in_.plane() * 4 <= kNearBytes || conv_.stride[0] >= conv_.kh); }
 
   // Of the padded input, by so many rows of the output.
   int64_t RowsRead(int64_t rows) const { return (rows - 1) * conv_.stride[0] + (conv_.kh - 1) * conv_.dilation[0] + 1; }
 
   // Lays out taps and panels; the weights themselves come in Pack.
   void Describe() {
-    unit_ = kind_ == Kind::kStem || kind_ == Kind::kGrouped ? 1 : 8;
+    // Eight columns of a patch are as good as eight channels.
+    const bool patches = kind_ == Kind::kStem && conv_.kw % kBlock == 0 && conv_.dilation[1] == 1;
+    unit_ = kind_ == Kind::kGrouped || (kind_ == Kind::kStem && !patches) ? 1 : 8;
+    unitChannels_ = patches ? 1 : unit_;
     const int64_t unit = in_.blocked ? kBlock : 1;
     const Padding& pad = conv_.padding;
     const int64_t row = (in_.w + pad.left + pad.right) * unit;
@@ -288,6 +292,9 @@ class Tiles : public ConvStep, public ConvByParts {
     packedFloats_ = at;
   }
 
+  // Of the numbers of a tap: they are of as many channels, or columns.
+  int64_t unitColumns() const { return unit_ / unitChannels_; }
+
   // Input channels that a panel reads: all of its group, or of all the groups that it covers.
   Range InputChannels(const Panel& panel, int64_t group) const {
     if (kind_ == Kind::kGrouped) return GroupedInputs(conv_, panel.firstBlock, panel.blocks);
@@ -297,10 +304,10 @@ class Tiles : public ConvStep, public ConvByParts {
   void AddTaps(const Panel& panel, int64_t group) {
     const Range channels = InputChannels(panel, group);
     // Channel (or block of 8 of them) outermost, then rows, then columns.
-    for (int64_t c = channels.begin; c < channels.end; c += unit_) {
+    for (int64_t c = channels.begin; c < channels.end; c += unitChannels_) {
       const int64_t base = in_.blocked ? c / kBlock * shape_.plane + c % kBlock : c * shape_.plane;
       for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; ++j) {
+        for (int64_t j = 0; j < conv_.kw; j += unitColumns()) {
           taps_.push_back(base + i * conv_.dilation[0] * shape_.row + j * conv_.dilation[1] * shape_.pixel);
         }
       }
@@ -316,11 +323,12 @@ class Tiles : public ConvStep, public ConvByParts {
       to[panel.bias + l] = bias && firstOut + l < out_.c ? bias[firstOut + l] : 0.0f;
     }
     float* w = to + panel.weights;
-    for (int64_t c = channels.begin; c < channels.end; c += unit_) {
+    for (int64_t c = channels.begin; c < channels.end; c += unitChannels_) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; ++j) {
+        for (int64_t j = 0; j < conv_.kw; j += unitColumns()) {
           for (int64_t u = 0; u < unit_; ++u) {
-            for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(firstOut + l, c + u, weight, i, j);
+            const int64_t channel = c + u % unitChannels_, column = j + u % unitColumns();
+            for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(firstOut + l, channel, weight, i, column);
           }
         }
       }
@@ -339,6 +347,7 @@ class Tiles : public ConvStep, public ConvByParts {
   Kind kind_;
   InputShape shape_ = {0, 0, 0};
   int unit_ = 8;
+  int64_t unitChannels_ = 8;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
   std::vector<Panel> panels_;
   int64_t packedFloats_ = 0;

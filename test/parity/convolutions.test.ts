@@ -46,6 +46,17 @@ convs.push(
   conv([1, 7, 20, 19], [24, 7, 3, 3], { dilation: 2 }),
   conv([1, 6, 15, 14], [16, 6, 3, 3], { stride: 2 }),
 );
+// Patches, which are read where they lie, eight columns at a time.
+convs.push(
+  conv([2, 3, 32, 48], [24, 3, 16, 16], { stride: 16 }),
+  conv([1, 3, 33, 40], [17, 3, 8, 8], { stride: 8 }),
+  conv([1, 2, 20, 33], [40, 2, 8, 8], { stride: 4, padding: [2, 3] }),
+  conv([1, 3, 9, 50], [9, 3, 3, 16], { stride: [3, 5], padding: [0, 4] }),
+  conv([1, 5, 24, 26], [12, 5, 8, 8], { stride: 8, dilation: [2, 1] }),
+  conv([1, 5, 24, 26], [12, 5, 8, 8], { stride: 4, dilation: [1, 2], padding: 1 }),
+  conv([1, 2, 1, 200], [16, 2, 1, 80], { stride: [1, 4] }),
+  conv([1, 3, 20, 21], [16, 3, 3, 3], { stride: 4 }),
+);
 /** What runs on plain images as well: alone it does, before an op that prefers blocks it runs in them. */
 const thin: Case[] = [
   conv([1, 3, 17, 19], [24, 3, 3, 3], { stride: 2, padding: 1 }),
