@@ -39,7 +39,7 @@ struct Activation {
 //
 //   out[i][o] = activation(bias[o] + residual[i][o] + sum over t, u of in[i * inPixel + taps[t] + u] * weights[t][u][o])
 //
-// u counts `unit` neighbouring input channels: 8 on blocked tensors, 1 elsewhere.
+// u counts `unit` neighbouring numbers of the input: 8 channels on blocked tensors, 8 columns of a plain patch, 1 elsewhere.
 struct ConvTileArgs {
   const float* in;
   ptrdiff_t inPixel;      // from the input of one output pixel to that of the next

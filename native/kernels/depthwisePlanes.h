@@ -54,14 +54,14 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
     V acc[kOpen];
 #pragma GCC unroll 8
     for (int o = 0; o < kOpen; ++o) acc[o] = bias;
-    const auto take = [&](auto kernelRow, int inside) __attribute__((always_inline)) {
+    const auto take = [&](int kernelRow, int inside) __attribute__((always_inline)) {
       if (inside == kYes || (inside == kPerhaps && row >= 0 && row < height)) {
         V sums[kOpen];
         columns.ForColumns(in, [&](auto column, V x) __attribute__((always_inline)) {
           constexpr int j = decltype(column)::value;
 #pragma GCC unroll 8
           for (int o = 0; o < kOpen; ++o) {
-            const int i = decltype(kernelRow)::value - o * kStride;
+            const int i = kernelRow - o * kStride;
             if (i < 0) continue;
             if (!kApart || i == 0) acc[o] = MulAdd(x, weight(i, j), acc[o]);
             else sums[o] = j == 0 ? Mul(x, weight(i, j)) : MulAdd(x, weight(i, j), sums[o]);
@@ -69,7 +69,7 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
         });
 #pragma GCC unroll 8
         for (int o = 0; kApart && o < kOpen; ++o) {
-          if (decltype(kernelRow)::value > o * kStride) acc[o] = Add(acc[o], sums[o]);
+          if (kernelRow > o * kStride) acc[o] = Add(acc[o], sums[o]);
         }
       }
 #pragma GCC unroll 2
@@ -78,8 +78,8 @@ void PlaneStrip(const DepthwisePlanesArgs& args, int64_t firstPlane, int64_t pla
       in += inRow;
     };
     const auto next = [&](int insideFirst, int inside) __attribute__((always_inline)) {
-      if constexpr (kStride == 2) take(Int<kKernel - 2>(), insideFirst);
-      take(Int<kKernel - 1>(), inside);
+      if (kStride == 2) take(kKernel - 2, insideFirst);
+      take(kKernel - 1, inside);
       const V done = acc[0];
 #pragma GCC unroll 8
       for (int o = 0; o + 1 < kOpen; ++o) acc[o] = acc[o + 1];

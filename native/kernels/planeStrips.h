@@ -59,7 +59,7 @@ class StripColumns {
       if constexpr (kStride == 1) {
         f(column, Pixels<j>(row));
       } else {
-        if constexpr (j % 2 == 0 && !(kMoves && j > 0)) Split(Pixels<j>(row), Pixels<j + 1>(row), even, odd);
+        if constexpr (j % 2 == 0 && (j == 0 || !kMoves)) Split(Pixels<j>(row), Pixels<j + 1>(row), even, odd);
         if constexpr (kMoves && j >= 2) f(column, MoveSplit<j / 2>(j % 2 ? odd : even));
         else f(column, j % 2 ? odd : even);
       }

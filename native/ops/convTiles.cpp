@@ -34,7 +34,7 @@ bool AllFinite(const float* p, int64_t count) {
   return std::all_of(zeros, zeros + kBlock, [](float zero) { return zero == 0; });
 }
 
-// Offsets of taps (i, j) of channel `unit` numbers apart, for an input with these strides.
+// Strides of an input.
 struct InputShape {
   int64_t row, plane, pixel;  // plane: from one block (or channel, if plain) to the next
 };
@@ -161,7 +161,7 @@ class Tiles : public ConvStep, public ConvByParts {
   Ahead NextPanel(int64_t p, const float* data, int64_t tiles) const {
     if (p + 1 == static_cast<int64_t>(panels_.size())) return {nullptr, 0, 1};
     const Panel& next = panels_[static_cast<size_t>(p + 1)];
-    return {data + next.weights, next.lanes() * next.tapCount * unit_, tiles};
+    return {data + next.weights, next.lanes() * next.tapCount * unit(), tiles};
   }
 
   // One panel on runs firstRun .. lastRun - 1.
@@ -215,7 +215,7 @@ class Tiles : public ConvStep, public ConvByParts {
     ConvTileArgs args = {};
     args.inPixel = (kind_ == Kind::kPointwise ? 1 : conv_.stride[1]) * shape_.pixel;
     SetTaps(&args, taps_.data() + panel.taps, panel.tapCount, far);
-    args.unit = unit_;
+    args.unit = static_cast<int>(unit());
     args.weights = data + panel.weights;
     args.bias = data + panel.bias;
     args.outPixel = kBlock;
@@ -262,16 +262,15 @@ class Tiles : public ConvStep, public ConvByParts {
 
   // Lays out taps and panels; the weights themselves come in Pack.
   void Describe() {
+    unitChannels_ = kind_ == Kind::kStem || kind_ == Kind::kGrouped ? 1 : kBlock;
     // Eight columns of a patch are as good as eight channels.
-    const bool patches = kind_ == Kind::kStem && conv_.kw % kBlock == 0 && conv_.dilation[1] == 1;
-    unit_ = kind_ == Kind::kGrouped || (kind_ == Kind::kStem && !patches) ? 1 : 8;
-    unitChannels_ = patches ? 1 : unit_;
-    const int64_t unit = in_.blocked ? kBlock : 1;
+    unitColumns_ = kind_ == Kind::kStem && conv_.kw % kBlock == 0 && conv_.dilation[1] == 1 ? kBlock : 1;
+    const int64_t pixel = in_.blocked ? kBlock : 1;
     const Padding& pad = conv_.padding;
-    const int64_t row = (in_.w + pad.left + pad.right) * unit;
+    const int64_t row = (in_.w + pad.left + pad.right) * pixel;
     const Runs runs = CutRows();
     const int64_t rows = kind_ == Kind::kStem && !inPlace() ? RowsRead((runs.units + runs.count - 1) / runs.count) : in_.h + pad.top + pad.bottom;
-    shape_ = {row, rows * row, unit};
+    shape_ = {row, rows * row, pixel};
     const GroupedPanels cut = kind_ == Kind::kGrouped ? CutGrouped(conv_) : GroupedPanels{};
     int64_t at = 0;
     for (int64_t g = 0; g < (kind_ == Kind::kGrouped ? 1 : conv_.groups); ++g) {
@@ -285,15 +284,15 @@ class Tiles : public ConvStep, public ConvByParts {
         panel.tapCount = static_cast<int64_t>(taps_.size()) - panel.taps;
         panel.bias = at;
         panel.weights = at + panel.lanes();
-        at += panel.lanes() * (1 + panel.tapCount * unit_);
+        at += panel.lanes() * (1 + panel.tapCount * unit());
         panels_.push_back(panel);
       }
     }
     packedFloats_ = at;
   }
 
-  // Of the numbers of a tap: they are of as many channels, or columns.
-  int64_t unitColumns() const { return unit_ / unitChannels_; }
+  // Numbers of a tap.
+  int64_t unit() const { return unitChannels_ * unitColumns_; }
 
   // Input channels that a panel reads: all of its group, or of all the groups that it covers.
   Range InputChannels(const Panel& panel, int64_t group) const {
@@ -307,7 +306,7 @@ class Tiles : public ConvStep, public ConvByParts {
     for (int64_t c = channels.begin; c < channels.end; c += unitChannels_) {
       const int64_t base = in_.blocked ? c / kBlock * shape_.plane + c % kBlock : c * shape_.plane;
       for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; j += unitColumns()) {
+        for (int64_t j = 0; j < conv_.kw; j += unitColumns_) {
           taps_.push_back(base + i * conv_.dilation[0] * shape_.row + j * conv_.dilation[1] * shape_.pixel);
         }
       }
@@ -325,9 +324,9 @@ class Tiles : public ConvStep, public ConvByParts {
     float* w = to + panel.weights;
     for (int64_t c = channels.begin; c < channels.end; c += unitChannels_) {
       for (int64_t i = 0; i < conv_.kh; ++i) {
-        for (int64_t j = 0; j < conv_.kw; j += unitColumns()) {
-          for (int64_t u = 0; u < unit_; ++u) {
-            const int64_t channel = c + u % unitChannels_, column = j + u % unitColumns();
+        for (int64_t j = 0; j < conv_.kw; j += unitColumns_) {
+          for (int64_t u = 0; u < unit(); ++u) {
+            const int64_t channel = c + u / unitColumns_, column = j + u % unitColumns_;
             for (int64_t l = 0; l < lanes; ++l) *w++ = WeightOf(firstOut + l, channel, weight, i, column);
           }
         }
@@ -346,8 +345,7 @@ class Tiles : public ConvStep, public ConvByParts {
 
   Kind kind_;
   InputShape shape_ = {0, 0, 0};
-  int unit_ = 8;
-  int64_t unitChannels_ = 8;
+  int64_t unitChannels_ = kBlock, unitColumns_ = 1;
   std::vector<ptrdiff_t> taps_, inAt_, outAt_;
   std::vector<Panel> panels_;
   int64_t packedFloats_ = 0;
